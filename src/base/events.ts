@@ -1,0 +1,189 @@
+import type { Clock } from './clock.ts';
+import type { Counters } from './counters.ts';
+
+/** Severities from RFC 5424 that this project uses, least first. */
+export type Severity = 'info' | 'notice' | 'warning' | 'error' | 'alert';
+
+export interface EventEntry {
+  readonly severity: Severity;
+  /** What it says, in one sentence. */
+  readonly meaning: string;
+  /** What an operator should do; empty when nothing is to be done. */
+  readonly whatToDo: string;
+}
+
+function event(severity: Severity, meaning: string, whatToDo = ''): EventEntry {
+  return { severity, meaning, whatToDo };
+}
+
+/** The closed table of events. Ids are stable; details are named values and never carry entropy or keys. */
+export const EVENTS = {
+  'daemon.start': event('info', 'The daemon started; the detail names the version, mask and modes.'),
+  'daemon.ready': event('info', 'The self-test passed and the control socket accepts.'),
+  'daemon.stop': event('info', 'The daemon stops in order: secrets are wiped.'),
+  'daemon.without-addon': event(
+    'warning',
+    'The native addon is not built: interrupts, RDRAND and RDSEED are unavailable.',
+    'Install a C compiler and run `npm ci` again.',
+  ),
+  'daemon.uncredited': event(
+    'notice',
+    'The kernel is fed by write(2) and gives no credit: RNDADDENTROPY cannot be used.',
+    'Run with CAP_SYS_ADMIN and a built kernel-writer if credit is wanted.',
+  ),
+  'state.refused': event(
+    'alert',
+    'The state archive could not be opened; the daemon runs on defaults with its gate closed.',
+    'See `entropyctl mixer explain` with the code in the detail.',
+  ),
+  'config.changed': event(
+    'notice',
+    'A configuration change became durable and is in force or will be at the next start.',
+  ),
+  'mask.resolved': event('info', 'The effective source mask was resolved at start.'),
+  'source.startup': event('info', 'A source began its start-up test.'),
+  'source.healthy': event('info', 'A source passed its start-up test and may be credited.'),
+  'source.intermittent': event(
+    'warning',
+    'A health test fired at its intermittent cutoff: the bytes were discarded and the credit voided.',
+    'One is a false alarm about once in 2^30 tests; look for more of them.',
+  ),
+  'source.failed': event(
+    'alert',
+    'A source failed permanently and is no longer read or credited.',
+    'Investigate the hardware, then `entropyctl mixer source restore NAME --reason TEXT`.',
+  ),
+  'source.stalled': event(
+    'warning',
+    'A source gave no sample for three times the expected time.',
+    'See `entropyctl mixer source list`; others in the mask go on.',
+  ),
+  'source.unavailable': event(
+    'warning',
+    'A source in the mask cannot be used on this host; the detail gives the reason.',
+  ),
+  'source.restored': event('notice', 'An operator put a failed source back to its start-up test.'),
+  'gate.open': event('notice', 'Full-entropy blocks can be extracted.'),
+  'gate.closed': event(
+    'warning',
+    'A needed block cannot be extracted; nothing is credited or served.',
+    'The reason is in the detail; it reopens by itself.',
+  ),
+  'kernel.fed': event('info', 'Bytes were given to the kernel pool.'),
+  'kernel.feed.waiting': event('notice', 'A kernel feed is due but no full-entropy block is ready.'),
+  'kernel.feed.failed': event(
+    'error',
+    'A kernel feed failed.',
+    'The errno is in the detail; it is tried again at the next interval.',
+  ),
+  'kernel.writer.lost': event('error', 'The kernel-writer process ended; it will be started again.'),
+  'ledger.damaged': event(
+    'error',
+    'The feed ledger did not open; it was set aside as feed-ledger.damaged and a new one begun.',
+    'Keep the old file for an investigation; totals count from now.',
+  ),
+  'ledger.cut': event(
+    'notice',
+    'An unfinished record was cut off the end of the feed ledger: the last feeds before a crash may be missing.',
+  ),
+  'ledger.failed': event(
+    'error',
+    'A feed could not be written to the ledger.',
+    'Free disk space; totals go on in memory.',
+  ),
+  'selftest.passed': event('info', 'The mixer self-test passed.'),
+  'selftest.failed': event(
+    'alert',
+    'The mixer self-test failed; the mixer is wiped.',
+    'Restart; distrust the host if it recurs.',
+  ),
+  'host.resumed': event('notice', 'The host was suspended; sources run their start-up tests again.'),
+  'engine.failed': event(
+    'alert',
+    'The engine ended unexpectedly; the daemon stops.',
+    'See the log; report it.',
+  ),
+} as const satisfies Record<string, EventEntry>;
+
+export type EventId = keyof typeof EVENTS;
+export type EventDetail = Readonly<Record<string, string | number | boolean>>;
+
+export interface EventRecord {
+  /** Position on the bus, from 1, without gaps. */
+  readonly sequence: number;
+  readonly id: EventId;
+  readonly severity: Severity;
+  /** Milliseconds since 1970-01-01 UTC. */
+  readonly atMs: number;
+  readonly detail: EventDetail;
+}
+
+/** Where the lower layers tell what happened; they know nothing of who listens. */
+export interface EventSink {
+  emit(id: EventId, detail?: EventDetail): void;
+}
+
+export interface EventBusOptions {
+  /** How many past events are kept for readers. */
+  readonly capacity: number;
+}
+
+/** The one bus: numbers events, keeps the last of them, and hands each to every subscriber in order. */
+export class EventBus implements EventSink {
+  readonly #capacity: number;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #kept: EventRecord[] = [];
+  readonly #subscribers = new Set<(record: EventRecord) => void>();
+  #sequence = 0;
+
+  constructor(
+    options: EventBusOptions,
+    dependencies: { readonly clock: Clock; readonly counters: Counters },
+  ) {
+    this.#capacity = options.capacity;
+    this.#clock = dependencies.clock;
+    this.#counters = dependencies.counters;
+  }
+
+  emit(id: EventId, detail: EventDetail = {}): void {
+    const record = {
+      sequence: ++this.#sequence,
+      id,
+      severity: EVENTS[id].severity,
+      atMs: this.#clock.wallMs(),
+      detail,
+    };
+    this.#kept.push(record);
+    if (this.#kept.length > this.#capacity) this.#kept.shift();
+    for (const deliver of this.#subscribers) this.#deliver(deliver, record);
+  }
+
+  /** Kept events after the given sequence, oldest first; `oldest` tells a reader whether he missed any. */
+  since(sequence: number): {
+    readonly oldest: number;
+    readonly latest: number;
+    readonly records: EventRecord[];
+  } {
+    return {
+      oldest: this.#kept[0]?.sequence ?? this.#sequence + 1,
+      latest: this.#sequence,
+      records: this.#kept.filter((record) => record.sequence > sequence),
+    };
+  }
+
+  /** Calls deliver for each event from now on; returns what ends it. */
+  subscribe(deliver: (record: EventRecord) => void): () => void {
+    this.#subscribers.add(deliver);
+    return () => this.#subscribers.delete(deliver);
+  }
+
+  /** A subscriber that throws loses the event; whoever emitted it must not suffer for that. */
+  #deliver(deliver: (record: EventRecord) => void, record: EventRecord): void {
+    try {
+      deliver(record);
+    } catch {
+      this.#counters.add('events.dropped');
+    }
+  }
+}

@@ -1,0 +1,270 @@
+import { SOURCE_NAMES } from '../base/names.ts';
+import type { ParameterKey } from './parameters.ts';
+import { EVENTS_LIMIT, LEDGER_LIMIT, REASON, type RouteName } from './routes.ts';
+import { SHAPES, type OutputShape } from './shapes.ts';
+
+/**
+ * The one table of the control command, in esxcli's grammar: parsing, help, errors, man pages, completion and all
+ * formatters are made from it. Adding a command is adding an entry here and, in src/cli, what makes its rows.
+ */
+
+export interface OptionEntry {
+  /** Without dashes. */
+  readonly long: string;
+  readonly short?: string;
+  /** `flag` takes no value. */
+  readonly type: 'string' | 'integer' | 'flag';
+  readonly required?: true;
+  /** Bounds of an integer, or of a string's length in characters; both included. */
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** Used when the option is not given. */
+  readonly default?: number;
+  readonly choices?: readonly string[];
+  readonly description: string;
+}
+
+export interface ArgumentEntry {
+  /** In capitals, as the usage shows it. */
+  readonly name: string;
+  readonly required: boolean;
+  readonly choices?: readonly string[];
+  readonly description: string;
+}
+
+export interface CommandEntry {
+  readonly words: readonly string[];
+  readonly summary: string;
+  readonly argument?: ArgumentEntry;
+  readonly options: readonly OptionEntry[];
+  /** The route it calls; null: answered by the program itself. */
+  readonly route: RouteName | null;
+  /** null: prints nothing when it succeeds. */
+  readonly output: OutputShape | null;
+}
+
+export const FORMATTERS = ['csv', 'keyvalue', 'xml', 'json'] as const;
+export type FormatterName = (typeof FORMATTERS)[number];
+
+/** Options of the program, taken before or after the command. */
+export const PROGRAM_OPTIONS = [
+  {
+    long: 'formatter',
+    type: 'string',
+    choices: FORMATTERS,
+    description: `Override the formatter to use for a given command. Available formatters: ${FORMATTERS.join(', ')}`,
+  },
+  {
+    long: 'runtime-dir',
+    type: 'string',
+    minimum: 1,
+    maximum: 4096,
+    description: 'Directory of the control socket of the daemon to talk to',
+  },
+  { long: 'debug', type: 'flag', description: 'Accepted for scripts made for esxcli; it changes nothing' },
+] as const satisfies readonly OptionEntry[];
+
+/** What each namespace holds, by its words. */
+export const NAMESPACES = {
+  mixer: 'The entropy mixer: sources, gate, kernel feed and events',
+  'mixer config': 'Parameters of the daemon',
+  'mixer ledger': 'What was fed to the kernel pool',
+  'mixer source': 'Noise sources and their health tests',
+  system: 'Settings under the names that esxcli gives them',
+  'system settings': 'Settings of the host',
+  'system settings kernel': 'Settings that take effect at the next start',
+} as const satisfies Record<string, string>;
+
+/** Parameters that `system settings kernel` shows and sets, under the names that ESXi gives them. */
+export const KERNEL_SETTINGS = ['entropySources', 'disableHwrng'] as const satisfies readonly ParameterKey[];
+
+/** Names an operator may give; `external` has no start-up test, and the daemon says so. */
+const SOURCE_ARGUMENT = {
+  name: 'NAME',
+  required: true,
+  choices: SOURCE_NAMES,
+  description: 'The noise source: interrupts, rdrand, rdseed or external',
+} as const satisfies ArgumentEntry;
+
+export const COMMANDS = {
+  config: {
+    words: ['mixer', 'config', 'list'],
+    summary:
+      'List each parameter with its value, where that came from, its range and when a change takes effect',
+    options: [],
+    route: 'configuration',
+    output: SHAPES.parameters,
+  },
+  events: {
+    words: ['mixer', 'events'],
+    summary: 'List the events that the daemon keeps, oldest first',
+    options: [
+      {
+        long: 'after',
+        short: 'a',
+        type: 'integer',
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Only events with a higher sequence than this',
+      },
+      {
+        long: 'limit',
+        short: 'l',
+        type: 'integer',
+        minimum: EVENTS_LIMIT.minimum,
+        maximum: EVENTS_LIMIT.maximum,
+        default: EVENTS_LIMIT.default,
+        description: 'At most this many; the oldest come first',
+      },
+      {
+        long: 'follow',
+        short: 'f',
+        type: 'flag',
+        description: 'Go on with each new event until interrupted',
+      },
+    ],
+    route: 'events',
+    output: SHAPES.events,
+  },
+  explain: {
+    words: ['mixer', 'explain'],
+    summary: 'Explain an error code or an event, or list them all; needs no daemon',
+    argument: { name: 'CODE', required: false, description: 'An error code or the name of an event' },
+    options: [],
+    route: null,
+    output: SHAPES.explanation,
+  },
+  ledgerTotals: {
+    words: ['mixer', 'ledger', 'get'],
+    summary: 'Get the running totals of the kernel feed since the ledger began',
+    options: [],
+    route: 'ledger',
+    output: SHAPES.ledgerTotals,
+  },
+  ledger: {
+    words: ['mixer', 'ledger', 'list'],
+    summary:
+      'List the last feeds of the kernel pool, newest first, with credit per source, asked and effective',
+    options: [
+      {
+        long: 'limit',
+        short: 'l',
+        type: 'integer',
+        minimum: LEDGER_LIMIT.minimum,
+        maximum: LEDGER_LIMIT.maximum,
+        default: LEDGER_LIMIT.default,
+        description: 'At most this many feeds',
+      },
+    ],
+    route: 'ledger',
+    output: SHAPES.feeds,
+  },
+  selfTest: {
+    words: ['mixer', 'selftest'],
+    summary: 'Run the known-answer tests of the mixer now, on a scratch state',
+    options: [],
+    route: 'selfTest',
+    output: SHAPES.selfTest,
+  },
+  sources: {
+    words: ['mixer', 'source', 'list'],
+    summary: 'List the noise sources with their state, credit per second and the time each needs for a block',
+    options: [],
+    route: 'sources',
+    output: SHAPES.sources,
+  },
+  restoreSource: {
+    words: ['mixer', 'source', 'restore'],
+    summary: 'Put a failed source back to its start-up test',
+    argument: SOURCE_ARGUMENT,
+    options: [
+      {
+        long: 'reason',
+        short: 'r',
+        type: 'string',
+        required: true,
+        minimum: REASON.minLength,
+        maximum: REASON.maxLength,
+        description: 'Why it may be trusted again; recorded with your user id',
+      },
+    ],
+    route: 'restoreSource',
+    output: SHAPES.source,
+  },
+  testSource: {
+    words: ['mixer', 'source', 'test'],
+    summary: 'Run the start-up health test of a source now',
+    argument: SOURCE_ARGUMENT,
+    options: [],
+    route: 'testSource',
+    output: SHAPES.source,
+  },
+  status: {
+    words: ['mixer', 'status'],
+    summary: 'Show whether the gate is open and why not, then mask, sources and the last kernel feed',
+    options: [],
+    route: 'status',
+    output: SHAPES.status,
+  },
+  waitReady: {
+    words: ['mixer', 'wait-ready'],
+    summary: 'Wait until the daemon answers and its gate is open',
+    options: [
+      {
+        long: 'timeout',
+        short: 't',
+        type: 'integer',
+        minimum: 0,
+        maximum: 86_400,
+        default: 60,
+        description: 'Give up after this many seconds',
+      },
+    ],
+    route: 'ready',
+    output: null,
+  },
+  kernelSettings: {
+    words: ['system', 'settings', 'kernel', 'list'],
+    summary: 'List kernel settings: configured, in force now and by default',
+    options: [
+      {
+        long: 'option',
+        short: 'o',
+        type: 'string',
+        choices: KERNEL_SETTINGS,
+        description: 'Only this setting',
+      },
+    ],
+    route: 'configuration',
+    output: SHAPES.kernelSettings,
+  },
+  setKernelSetting: {
+    words: ['system', 'settings', 'kernel', 'set'],
+    summary: 'Set a kernel setting; it is in force from the next start on',
+    options: [
+      {
+        long: 'setting',
+        short: 's',
+        type: 'string',
+        required: true,
+        choices: KERNEL_SETTINGS,
+        description: 'Name of the setting',
+      },
+      {
+        long: 'value',
+        short: 'v',
+        type: 'string',
+        required: true,
+        minimum: 1,
+        maximum: 64,
+        description:
+          'entropySources: 0 to 15, the sum of 1 interrupts, 2 RDRAND, 4 RDSEED, 8 external; 0 is the default. disableHwrng: TRUE or FALSE',
+      },
+    ],
+    route: 'changeConfiguration',
+    output: null,
+  },
+} as const satisfies Record<string, CommandEntry>;
+
+export type CommandName = keyof typeof COMMANDS;
+export const COMMAND_NAMES = Object.keys(COMMANDS) as CommandName[];

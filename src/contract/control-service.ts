@@ -1,0 +1,49 @@
+import type { EventRecord } from '../base/events.ts';
+import type { GateReason } from '../base/names.ts';
+import type {
+  ConfigurationReport,
+  LedgerReport,
+  SelfTestReport,
+  SourceReport,
+  StatusReport,
+} from './outputs.ts';
+
+/** What a caller may do: nothing but open routes, read, or read and change. */
+export type PeerAccess = 'none' | 'read' | 'change';
+
+/** Who asks: `name` is for the audit trail (`uid 1000, pid 4711`), `access` is what he may do. */
+export interface Peer {
+  readonly name: string;
+  readonly access: PeerAccess;
+}
+
+export interface EventPage {
+  /** Sequence of the oldest event still kept. */
+  readonly oldest: number;
+  /** Sequence of the newest event; 0 before the first. */
+  readonly latest: number;
+  readonly records: readonly EventRecord[];
+}
+
+/**
+ * All that the interfaces (control socket, later TCP) can ask of the daemon. Every operational error is an
+ * EntropyError; arguments were checked against the route's schema, except a configuration patch, whose keys and
+ * ranges only the store knows.
+ */
+export interface ControlService {
+  status(): Promise<StatusReport>;
+  sources(): Promise<SourceReport[]>;
+  /** The last feeds, newest first, at most `limit` (1 to 4,096), and the totals. */
+  ledger(limit: number): Promise<LedgerReport>;
+  /** Kept events with a sequence above `after`, oldest first, at most `limit`. */
+  events(after: number, limit: number): EventPage;
+  /** Calls deliver for each event from now on; returns what ends it. */
+  subscribe(deliver: (record: EventRecord) => void): () => void;
+  selfTest(): Promise<SelfTestReport>;
+  testSource(name: string): Promise<SourceReport>;
+  restoreSource(name: string, reason: string, peer: Peer): Promise<SourceReport>;
+  configuration(): ConfigurationReport;
+  /** One value or null (back to the default) for each key; all of them are taken or none is. */
+  changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport>;
+  ready(): { readonly ready: boolean; readonly reason: GateReason | null };
+}

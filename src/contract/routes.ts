@@ -1,0 +1,218 @@
+import { Type, type TObject, type TSchema } from 'typebox';
+import { ERRORS, type ErrorCode } from '../base/errors.ts';
+import {
+  ConfigurationReportSchema,
+  EventPageSchema,
+  EventReportSchema,
+  HealthReportSchema,
+  LedgerReportSchema,
+  ProblemSchema,
+  ReadyReportSchema,
+  SelfTestReportSchema,
+  SourceReportSchema,
+  StatusReportSchema,
+} from './outputs.ts';
+import { ConfigurationChangeSchema } from './parameters.ts';
+
+/** `open`: anybody who can connect. `read` and `change`: what the peer's credentials allow. */
+export type RouteAccess = 'open' | 'read' | 'change';
+
+/** What any route may answer besides its own errors. */
+export const COMMON_ERRORS = [
+  'request-invalid',
+  'permission-denied',
+  'engine-busy',
+  'engine-stopped',
+  'internal',
+] as const satisfies readonly ErrorCode[];
+
+export const LEDGER_LIMIT = { minimum: 1, maximum: 4096, default: 20 } as const;
+export const EVENTS_LIMIT = { minimum: 1, maximum: 4096, default: 1024 } as const;
+/** Printable characters only: the reason goes to the audit trail and to terminals. */
+export const REASON = { minLength: 1, maxLength: 200, pattern: '^[^\\p{C}\\p{Zl}\\p{Zp}]*$' } as const;
+
+const closed = { additionalProperties: false } as const;
+const nothing = Type.Object({}, closed);
+const sequence = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+const named = {
+  params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 32 }) }, closed),
+  querystring: nothing,
+} as const;
+const bare = { params: nothing, querystring: nothing, body: undefined } as const;
+
+/**
+ * The closed table of routes, from which the server, the OpenAPI document and the control command all come. Every
+ * route states what it takes and answers; whatever is not stated is refused.
+ */
+export const ROUTES = {
+  health: route('GET', '/healthz', 'open', 'The daemon is alive and answers', {
+    ...bare,
+    answer: HealthReportSchema,
+    errors: [],
+  }),
+  ready: route('GET', '/readyz', 'open', 'The gate is open: full-entropy blocks can be extracted', {
+    ...bare,
+    answer: ReadyReportSchema,
+    errors: ['gate-closed'],
+  }),
+  status: route('GET', '/v1/status', 'read', 'Gate, kernel feed, mask, sources, mixer, state and counters', {
+    ...bare,
+    answer: StatusReportSchema,
+    errors: [],
+  }),
+  sources: route('GET', '/v1/sources', 'read', 'The noise sources with their states, rates and cutoffs', {
+    ...bare,
+    answer: Type.Array(SourceReportSchema),
+    errors: [],
+  }),
+  testSource: route(
+    'POST',
+    '/v1/sources/:name/test',
+    'change',
+    'Run the start-up health test of a source on demand',
+    {
+      ...named,
+      body: undefined,
+      answer: SourceReportSchema,
+      errors: ['source-unknown', 'source-unavailable', 'source-masked-out'],
+    },
+  ),
+  restoreSource: route(
+    'POST',
+    '/v1/sources/:name/restore',
+    'change',
+    'Put a failed source back to its start-up test',
+    {
+      ...named,
+      body: Type.Object({ reason: Type.String({ ...REASON, description: 'Why; it is recorded' }) }, closed),
+      answer: SourceReportSchema,
+      errors: ['source-unknown', 'source-unavailable', 'source-masked-out', 'source-not-failed'],
+    },
+  ),
+  ledger: route('GET', '/v1/ledger', 'read', 'The last kernel feeds, newest first, and the running totals', {
+    ...bare,
+    querystring: Type.Object({ limit: Type.Integer({ ...LEDGER_LIMIT }) }, closed),
+    answer: LedgerReportSchema,
+    errors: [],
+  }),
+  events: route('GET', '/v1/events', 'read', 'Kept events with a sequence above `after`, oldest first', {
+    ...bare,
+    querystring: Type.Object(
+      {
+        after: Type.Integer({ ...sequence, default: 0, description: '0: all that are kept' }),
+        limit: Type.Integer({ ...EVENTS_LIMIT }),
+      },
+      closed,
+    ),
+    answer: EventPageSchema,
+    errors: ['event-lost'],
+  }),
+  eventStream: route(
+    'GET',
+    '/v1/events/stream',
+    'read',
+    'A WebSocket of events, one JSON text frame each: first those kept above `after`, then each new one',
+    {
+      ...bare,
+      querystring: Type.Object(
+        { after: Type.Optional(Type.Integer({ ...sequence, description: 'Absent: new events only' })) },
+        closed,
+      ),
+      answer: EventReportSchema,
+      errors: ['upgrade-required', 'server-busy', 'event-lost', 'reader-slow'],
+    },
+  ),
+  configuration: route(
+    'GET',
+    '/v1/config',
+    'read',
+    'Each parameter: configured, in force and default, its origin and range, and when a change takes effect',
+    { ...bare, answer: ConfigurationReportSchema, errors: [] },
+  ),
+  changeConfiguration: route(
+    'PATCH',
+    '/v1/config',
+    'change',
+    'Change parameters: a value for each key, null for its default; durable before the answer, all or none',
+    {
+      ...bare,
+      body: ConfigurationChangeSchema,
+      answer: ConfigurationReportSchema,
+      errors: [
+        'parameter-unknown',
+        'parameter-invalid',
+        'parameter-read-only',
+        'state-unwritable',
+        'state-damaged',
+      ],
+    },
+  ),
+  selfTest: route(
+    'POST',
+    '/v1/selftest',
+    'change',
+    'Run the known-answer tests of the mixer on a scratch state',
+    {
+      ...bare,
+      answer: SelfTestReportSchema,
+      errors: [],
+    },
+  ),
+  openApi: route('GET', '/openapi.json', 'open', 'This interface as an OpenAPI 3.1 document', {
+    ...bare,
+    answer: Type.Object({}, { additionalProperties: true }),
+    errors: ['route-unknown'],
+  }),
+} as const;
+
+export type RouteName = keyof typeof ROUTES;
+export const ROUTE_NAMES = Object.keys(ROUTES) as RouteName[];
+
+export interface RouteEntry<
+  Params extends TObject = TObject,
+  Query extends TObject = TObject,
+  Body extends TSchema | undefined = TSchema | undefined,
+  Answer extends TSchema = TSchema,
+> {
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  readonly url: string;
+  readonly summary: string;
+  readonly access: RouteAccess;
+  /** Its own errors; those of COMMON_ERRORS come on top. */
+  readonly errors: readonly ErrorCode[];
+  /** In the shape that fastify and its OpenAPI plugin read. A route without a body schema refuses a body. */
+  readonly schema: {
+    readonly params: Params;
+    readonly querystring: Query;
+    readonly body: Body;
+    readonly response: { readonly 200: Answer } & Readonly<Record<number, TSchema>>;
+  };
+}
+
+interface RouteParts<Params, Query, Body, Answer> {
+  readonly params: Params;
+  readonly querystring: Query;
+  readonly body: Body;
+  readonly answer: Answer;
+  readonly errors: readonly ErrorCode[];
+}
+
+function route<P extends TObject, Q extends TObject, B extends TSchema | undefined, A extends TSchema>(
+  method: RouteEntry['method'],
+  url: string,
+  access: RouteAccess,
+  summary: string,
+  { params, querystring, body, answer, errors }: RouteParts<P, Q, B, A>,
+): RouteEntry<P, Q, B, A> {
+  const problems = Object.fromEntries(
+    [...errors, ...COMMON_ERRORS].map((code) => [ERRORS[code].http, ProblemSchema]),
+  );
+  return {
+    method,
+    url,
+    access,
+    summary,
+    errors,
+    schema: { params, querystring, body, response: { ...problems, 200: answer } },
+  };
+}

@@ -1,0 +1,86 @@
+import type { Clock } from '../base/clock.ts';
+import type { EventSink } from '../base/events.ts';
+import type { GateReason } from '../base/names.ts';
+
+/** What an operator should do about a closed gate, by its reason. */
+const WHAT_TO_DO: Record<GateReason, string> = {
+  warming: 'Wait: start-up tests are running.',
+  'credit-starved':
+    'Wait, or add a faster source to entropySources; `entropyctl mixer source list` shows the time to a block.',
+  exhausted: 'Connect a feeder: the external source has no bytes left.',
+  failed:
+    'See `entropyctl mixer status` for what failed; restore a source with `entropyctl mixer source restore`.',
+  'no-source': 'Set entropySources to a mask with a source this host has, and restart.',
+};
+
+export interface GateState {
+  readonly state: 'open' | 'closed';
+  readonly reason: GateReason | null;
+  /** Wall-clock milliseconds of the last change. */
+  readonly sinceMs: number;
+  readonly whatToDo: string;
+}
+
+/**
+ * Whether full-entropy blocks can be had. Closed at start (`warming`); opens with the first block; closes, with its reason, when a
+ * needed block cannot be extracted; reopens by itself with the next one. A held gate stays closed whatever the sources give: the
+ * mixer failed its self-test, or the state was refused.
+ */
+export class Gate {
+  readonly #clock: Clock;
+  readonly #events: EventSink;
+  #reason: GateReason | null = 'warming';
+  #held = false;
+  #sinceMs: number;
+
+  constructor(dependencies: { readonly clock: Clock; readonly events: EventSink }) {
+    this.#clock = dependencies.clock;
+    this.#events = dependencies.events;
+    this.#sinceMs = dependencies.clock.wallMs();
+  }
+
+  /** Asked before every extraction, for whatever use: false only while the gate is held closed. */
+  mayExtract(): boolean {
+    return !this.#held;
+  }
+
+  get open(): boolean {
+    return this.#reason === null;
+  }
+
+  /** A block was extracted. */
+  extracted(): void {
+    if (this.#held || this.#reason === null) return;
+    this.#reason = null;
+    this.#sinceMs = this.#clock.wallMs();
+    this.#events.emit('gate.open');
+  }
+
+  /** A needed block could not be extracted. */
+  missed(reason: GateReason): void {
+    if (!this.#held) this.#close(reason);
+  }
+
+  /** Closes until the process ends, with `failed`; because says why, for the event. */
+  hold(because: string): void {
+    this.#held = true;
+    this.#close('failed', because);
+  }
+
+  state(): GateState {
+    return {
+      state: this.open ? 'open' : 'closed',
+      reason: this.#reason,
+      sinceMs: this.#sinceMs,
+      whatToDo: this.#reason === null ? '' : WHAT_TO_DO[this.#reason],
+    };
+  }
+
+  #close(reason: GateReason, because = ''): void {
+    if (this.#reason === reason) return;
+    // Between two reasons the gate was closed all along: `since` keeps the moment it closed.
+    if (this.#reason === null) this.#sinceMs = this.#clock.wallMs();
+    this.#reason = reason;
+    this.#events.emit('gate.closed', because === '' ? { reason } : { reason, because });
+  }
+}

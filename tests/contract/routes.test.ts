@@ -1,0 +1,78 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Check } from 'typebox/schema';
+import { ERRORS } from '../../src/base/errors.ts';
+import { problemOf } from '../../src/contract/problem.ts';
+import { ProblemSchema } from '../../src/contract/outputs.ts';
+import { COMMON_ERRORS, REASON, ROUTE_NAMES, ROUTES, type RouteEntry } from '../../src/contract/routes.ts';
+
+const routes = ROUTE_NAMES.map((name): [string, RouteEntry] => [name, ROUTES[name]]);
+
+test('each method and path is one route', () => {
+  const places = routes.map(([, { method, url }]) => `${method} ${url}`);
+  assert.is(new Set(places).size, places.length);
+});
+
+test('the parameters in a path are those of its schema', () => {
+  for (const [name, { url, schema }] of routes) {
+    const inPath = [...url.matchAll(/:([A-Za-z]+)/g)].map((match) => match[1]);
+    assert.equal(Object.keys(schema.params.properties), inPath, name);
+  }
+});
+
+test('what a schema of a request does not name is refused', () => {
+  for (const [name, { schema }] of routes) {
+    for (const part of [schema.params, schema.querystring, schema.body]) {
+      if (part === undefined) continue;
+      assert.is(Check(part, { unheardOf: 1 }), false, name);
+    }
+  }
+});
+
+test('only reads may be open, and only GET reads', () => {
+  for (const [name, { method, access }] of routes) assert.is(method === 'GET', access !== 'change', name);
+});
+
+test('each error that a route may answer has the problem schema under its status', () => {
+  for (const [name, { errors, schema }] of routes) {
+    for (const code of [...errors, ...COMMON_ERRORS]) {
+      assert.is(schema.response[ERRORS[code].http], ProblemSchema, `${name} ${code}`);
+    }
+    assert.is(new Set(errors).size, errors.length, name);
+  }
+});
+
+test('only what changes the state of the daemon takes the right to change', () => {
+  const changing = routes.filter(([, { access }]) => access === 'change').map(([name]) => name);
+  assert.equal(changing, ['testSource', 'restoreSource', 'changeConfiguration', 'selfTest']);
+});
+
+test('a reason is 1 to 200 printable characters', () => {
+  const accepts = (reason: string): boolean => Check(ROUTES.restoreSource.schema.body, { reason });
+  assert.ok(accepts('x'));
+  assert.ok(accepts('x'.repeat(REASON.maxLength)));
+  assert.ok(accepts('Gerät geprüft, 乱数'));
+  assert.not.ok(accepts(''));
+  assert.not.ok(accepts('x'.repeat(REASON.maxLength + 1)));
+  for (const bad of ['\n', '\u0000', '\u001b[31m', '\u007f', '\u0085', '\u2028', '\u202e', '\ud800']) {
+    assert.not.ok(accepts(`a${bad}b`), JSON.stringify(bad));
+  }
+});
+
+test('a problem says what the table says and fits its schema', () => {
+  for (const code of COMMON_ERRORS) {
+    const problem = problemOf(code, 'here', { reason: null });
+    assert.ok(Check(ProblemSchema, problem), code);
+    assert.is(problem.status, ERRORS[code].http);
+    assert.is(problem.title, ERRORS[code].meaning);
+  }
+});
+
+test('the members of a problem cannot be overruled, and its detail is bounded', () => {
+  const problem = problemOf('internal', 'x'.repeat(10_000), { code: 'usage', status: 200 });
+  assert.is(problem.code, 'internal');
+  assert.is(problem.status, 500);
+  assert.is(problem.detail.length, 500);
+});
+
+test.run();

@@ -1,0 +1,103 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Counters } from '../../src/base/counters.ts';
+import { EventBus } from '../../src/base/events.ts';
+import { SourceState } from '../../src/health/source-state.ts';
+import { FakeClock } from '../fakes/fake-clock.ts';
+
+function newState() {
+  const clock = new FakeClock();
+  const events = new EventBus({ capacity: 100 }, { clock, counters: new Counters() });
+  const state = new SourceState(
+    { name: 'rdseed', startupSamples: 1024, expectedSampleMs: 100 },
+    { clock, events },
+  );
+  const told = () => events.since(0).records.map((record) => record.id);
+  return { clock, state, told };
+}
+
+test('start-up ends with exactly the 1,024th healthy sample', () => {
+  const { state } = newState();
+  state.beginStartup('start');
+  state.tested(1023, 'healthy');
+  assert.is(state.name, 'startup');
+  assert.is(state.startupSamplesLeft, 1);
+  state.tested(1, 'healthy');
+  assert.is(state.name, 'healthy');
+  assert.is(state.startupSamplesLeft, 0);
+});
+
+test('an intermittent failure sends a healthy source through the whole start-up test again', () => {
+  const { state, told } = newState();
+  state.beginStartup('start');
+  state.tested(1024, 'healthy');
+  state.tested(64, 'intermittent');
+  assert.is(state.name, 'intermittent');
+  assert.not.ok(state.healthy);
+  assert.ok(state.inStartup);
+  state.tested(1023, 'healthy');
+  assert.is(state.name, 'intermittent');
+  state.tested(1, 'healthy');
+  assert.is(state.name, 'healthy');
+  assert.equal(state.failures, { intermittent: 1, permanent: 0 });
+  assert.equal(told(), ['source.startup', 'source.healthy', 'source.intermittent', 'source.healthy']);
+});
+
+test('a permanent failure lasts until an operator restores the source', () => {
+  const { state, told } = newState();
+  state.beginStartup('start');
+  state.tested(1024, 'healthy');
+  state.tested(64, 'permanent');
+  state.beginStartup('on demand');
+  state.tested(1024, 'healthy');
+  assert.is(state.name, 'failed');
+  assert.not.ok(state.readable);
+  state.restore('cable replaced');
+  assert.is(state.name, 'startup');
+  assert.ok(told().includes('source.restored'));
+});
+
+test('only a failed source can be restored', () => {
+  assert.throws(() => newState().state.restore('for fun'), RangeError);
+});
+
+test('masked-out and unavailable are for life', () => {
+  for (const end of [
+    (state: SourceState) => state.maskOut(),
+    (state: SourceState) => state.setUnavailable('no CPU'),
+  ]) {
+    const { state } = newState();
+    end(state);
+    const { name } = state;
+    state.beginStartup('on demand');
+    assert.is(state.name, name);
+    assert.not.ok(state.readable);
+  }
+});
+
+test('stalled begins after three times the expected time without a sample, not at it', async () => {
+  const { state, clock } = newState();
+  state.beginStartup('start');
+  state.gaveNothing();
+  await clock.advance(300);
+  state.gaveNothing();
+  assert.is(state.name, 'startup');
+  await clock.advance(1);
+  state.gaveNothing();
+  assert.is(state.name, 'stalled');
+  state.tested(1, 'healthy');
+  assert.is(state.name, 'startup', 'the next sample lifts it');
+});
+
+test('time in which nobody asked for samples is no stall', async () => {
+  const { state, clock } = newState();
+  state.beginStartup('start');
+  state.tested(1024, 'healthy');
+  state.gaveNothing();
+  state.expectNothing();
+  await clock.advance(10_000);
+  state.gaveNothing();
+  assert.is(state.name, 'healthy');
+});
+
+test.run();

@@ -1,0 +1,111 @@
+import { hkdfSync } from 'node:crypto';
+import { wipe } from '../base/bytes.ts';
+import { EntropyError } from '../base/errors.ts';
+import { randomBytes, type RandomSource } from '../base/random.ts';
+import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
+import {
+  ENVELOPE_OVERHEAD_BYTES,
+  KEY_BYTES,
+  KEY_ID_BYTES,
+  openEnvelope,
+  sealEnvelope,
+  type EnvelopeKey,
+} from './envelope.ts';
+
+/**
+ * One way to get at the archive key: none, TPM, and beside either of them a recovery key. What it needs it keeps as
+ * fields of encryption.info. Secrets that it lends are the caller's to wipe.
+ */
+export interface KeyWrapping {
+  /** The value of `mode` in encryption.info. */
+  readonly mode: string;
+  /** Fields from which `unwrap` gets this key again. */
+  wrap(key: EnvelopeKey): Promise<ReadonlyMap<string, string>>;
+  /** The 32 secret bytes. Throws `state-damaged` when the fields do not hold the key that the info names. */
+  unwrap(info: EncryptionInfo): Promise<Buffer>;
+}
+
+/** The archive key K: random, named by its id, and independent of how it is wrapped. */
+export class RootKey implements EnvelopeKey {
+  readonly id: Buffer;
+  readonly secret: Buffer;
+
+  private constructor(id: Buffer, secret: Buffer) {
+    this.id = id;
+    this.secret = secret;
+  }
+
+  static create(random: RandomSource): RootKey {
+    return new RootKey(randomBytes(random, KEY_ID_BYTES), randomBytes(random, KEY_BYTES));
+  }
+
+  /** Throws as the wrapping does, and `state-version-newer` for a mode that none of the wrappings knows. */
+  static async open(info: EncryptionInfo, wrappings: readonly KeyWrapping[]): Promise<RootKey> {
+    const wrapping = wrappings.find(({ mode }) => mode === info.mode);
+    if (wrapping === undefined) {
+      throw new EntropyError(
+        'state-version-newer',
+        `encryption.info has mode ${info.mode}, unknown to this version`,
+      );
+    }
+    const secret = await wrapping.unwrap(info);
+    if (secret.length === KEY_BYTES) return new RootKey(info.keyId, secret);
+    wipe(secret);
+    throw new EntropyError('state-damaged', 'encryption.info holds a key of the wrong length');
+  }
+
+  async wrapped(wrapping: KeyWrapping): Promise<EncryptionInfo> {
+    return { mode: wrapping.mode, keyId: this.id, fields: await wrapping.wrap(this) };
+  }
+
+  wipe(): void {
+    wipe(this.secret);
+  }
+}
+
+const PURPOSE = 'archive key, mode NONE';
+const INPUTS = 'none.inputs';
+const WRAPPED = 'none.wrappedKey';
+
+/**
+ * Mode NONE: the wrapping key comes from inputs that lie beside it in the clear. Whoever has the file has the key:
+ * this is obfuscation, not protection, and exists so that every other mode is a change of wrapping only.
+ */
+export class NoneWrapping implements KeyWrapping {
+  readonly mode = 'NONE';
+  readonly #random: RandomSource;
+
+  constructor(dependencies: { readonly random: RandomSource }) {
+    this.#random = dependencies.random;
+  }
+
+  wrap(key: EnvelopeKey): Promise<ReadonlyMap<string, string>> {
+    const inputs = randomBytes(this.#random, KEY_BYTES);
+    const wrapped = withWrappingKey(inputs, key.id, (wrappingKey) =>
+      sealEnvelope(wrappingKey, PURPOSE, key.secret, this.#random),
+    );
+    const fields = { [INPUTS]: inputs.toString('base64'), [WRAPPED]: wrapped.toString('base64') };
+    return Promise.resolve(new Map(Object.entries(fields)));
+  }
+
+  unwrap(info: EncryptionInfo): Promise<Buffer> {
+    return Promise.resolve().then(() => {
+      const inputs = bytesOfField(info, INPUTS, KEY_BYTES);
+      const wrapped = bytesOfField(info, WRAPPED, KEY_BYTES + ENVELOPE_OVERHEAD_BYTES);
+      return withWrappingKey(inputs, info.keyId, (wrappingKey) =>
+        openEnvelope(wrappingKey, PURPOSE, wrapped),
+      );
+    });
+  }
+}
+
+function withWrappingKey<T>(inputs: Buffer, id: Uint8Array, use: (key: EnvelopeKey) => T): T {
+  const secret = Buffer.from(
+    hkdfSync('sha256', inputs, id, 'entropy-mixer mode NONE: obfuscation', KEY_BYTES),
+  );
+  try {
+    return use({ id, secret });
+  } finally {
+    wipe(secret);
+  }
+}

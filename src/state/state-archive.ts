@@ -1,0 +1,203 @@
+import { wipe } from '../base/bytes.ts';
+import { EntropyError, isEntropyError } from '../base/errors.ts';
+import type { RandomSource } from '../base/random.ts';
+import { NAME_PATTERN, type DurableFiles } from '../durable/durable-files.ts';
+import { SerialQueue } from '../durable/serial-queue.ts';
+import { Bootbank, openDocuments, plaintextBytes, sealDocuments, type SealedArchive } from './bootbank.ts';
+import { MAXIMUM_PLAINTEXT_BYTES } from './envelope.ts';
+import { RootKey, type KeyWrapping } from './root-key.ts';
+
+export interface StateArchiveOptions {
+  /** The mode that a new archive gets; an existing one keeps its own. */
+  readonly mode: string;
+}
+
+export interface StateArchiveDependencies {
+  readonly files: DurableFiles;
+  readonly random: RandomSource;
+  /** All modes this program can open. */
+  readonly wrappings: readonly KeyWrapping[];
+}
+
+interface Batch {
+  readonly changes: Map<string, Buffer | undefined>;
+  readonly written: Promise<void>;
+}
+
+/**
+ * Named documents, kept together in the encrypted archive of bootbank/state.tgz. An archive that cannot be opened is
+ * refused: it has no documents, takes no changes, and its file is left as it is, while the program goes on.
+ */
+export class StateArchive {
+  readonly #random: RandomSource;
+  readonly #bootbank: Bootbank;
+  readonly #queue = new SerialQueue();
+  #documents = new Map<string, Buffer>();
+  #key: RootKey | undefined;
+  #wrapping: KeyWrapping;
+  #onDisk: SealedArchive | undefined;
+  #next: Batch | undefined;
+  #refused: EntropyError | undefined;
+
+  private constructor(options: StateArchiveOptions, dependencies: StateArchiveDependencies) {
+    const wrapping = dependencies.wrappings.find(({ mode }) => mode === options.mode);
+    if (wrapping === undefined) throw new RangeError(`no wrapping for mode ${options.mode}`);
+    this.#random = dependencies.random;
+    this.#wrapping = wrapping;
+    this.#bootbank = new Bootbank(dependencies);
+  }
+
+  /** Opens the archive, or begins a new one, which is on disk from the first save on. See `refused`. */
+  static async open(
+    options: StateArchiveOptions,
+    dependencies: StateArchiveDependencies,
+  ): Promise<StateArchive> {
+    const archive = new StateArchive(options, dependencies);
+    try {
+      await archive.#load(dependencies.wrappings);
+    } catch (error) {
+      if (!isEntropyError(error)) throw error;
+      archive.#refused = error;
+    }
+    return archive;
+  }
+
+  /** Why the archive was refused (`state-damaged`, `state-version-newer`, `state-unreadable`); undefined when it is open. */
+  get refused(): EntropyError | undefined {
+    return this.#refused;
+  }
+
+  /** The mode in force, as encryption.info names it. */
+  get mode(): string {
+    return this.#wrapping.mode;
+  }
+
+  /** A document as last saved: a copy, the caller's to wipe; undefined when there is none. */
+  document(name: string): Buffer | undefined {
+    const bytes = this.#documents.get(name);
+    return bytes === undefined ? undefined : copyOf(bytes);
+  }
+
+  documentNames(): string[] {
+    return [...this.#documents.keys()];
+  }
+
+  /**
+   * Saves a document, or removes it (undefined): durable when it resolves. Saves that come while one is being written
+   * are written together. When it fails, everything saved with it stays as it was. Throws `state-unwritable`, or the
+   * error in `refused`; RangeError for a name that is none and for more than an envelope holds.
+   */
+  save(name: string, bytes: Uint8Array | undefined): Promise<void> {
+    if (!NAME_PATTERN.test(name))
+      throw new RangeError('a document name has 1 to 64 characters a-z 0-9 . _ -');
+    return this.#stage((changes) => changes.set(name, bytes === undefined ? undefined : copyOf(bytes)));
+  }
+
+  /** Writes the archive as it is, with fresh keys; durable when it resolves. Throws as `save` does. */
+  backup(): Promise<void> {
+    return this.#stage(() => undefined);
+  }
+
+  /** Waits for what is being written, then wipes key and documents; nothing can be saved any more. */
+  async close(): Promise<void> {
+    await this.#queue.settled();
+    this.#refused ??= new EntropyError('state-unwritable', 'the state archive is closed');
+    for (const bytes of this.#documents.values()) wipe(bytes);
+    this.#documents.clear();
+    this.#key?.wipe();
+    this.#key = undefined;
+  }
+
+  async #load(wrappings: readonly KeyWrapping[]): Promise<void> {
+    const sealed = await this.#bootbank.load();
+    if (sealed === undefined) {
+      this.#key = RootKey.create(this.#random);
+      return;
+    }
+    const key = await RootKey.open(sealed.info, wrappings);
+    try {
+      this.#documents = await openDocuments(sealed.envelope, key);
+    } catch (error) {
+      key.wipe();
+      throw error;
+    }
+    this.#key = key;
+    this.#onDisk = sealed;
+    this.#wrapping = wrappings.find(({ mode }) => mode === sealed.info.mode) ?? this.#wrapping;
+  }
+
+  #stage(change: (changes: Map<string, Buffer | undefined>) => void): Promise<void> {
+    if (this.#refused !== undefined) return Promise.reject(this.#refused);
+    this.#next ??= this.#beginBatch();
+    change(this.#next.changes);
+    return this.#next.written;
+  }
+
+  #beginBatch(): Batch {
+    const changes = new Map<string, Buffer | undefined>();
+    const written = this.#queue.run(() => {
+      this.#next = undefined;
+      return this.#write(changes);
+    });
+    return { changes, written };
+  }
+
+  async #write(changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
+    const before = this.#documents;
+    const after = merged(before, changes);
+    try {
+      const sealed = await this.#seal(after);
+      await this.#replace(sealed);
+      this.#onDisk = sealed;
+      this.#documents = after;
+      wipeUnless(before, after);
+    } catch (error) {
+      wipeUnless(after, before);
+      throw error;
+    }
+  }
+
+  async #seal(documents: Map<string, Buffer>): Promise<SealedArchive> {
+    const key = this.#key;
+    if (key === undefined) throw this.#refused ?? new Error('broken invariant: an open archive has a key');
+    if (plaintextBytes([...documents.values()].map(({ length }) => length)) > MAXIMUM_PLAINTEXT_BYTES) {
+      throw new RangeError('the documents are more than the archive holds');
+    }
+    const info = this.#onDisk?.info ?? (await key.wrapped(this.#wrapping));
+    return { info, envelope: await sealDocuments(documents, key, this.#random) };
+  }
+
+  /** A save that failed at its last step may be in place all the same; what is in force is put back, if it can be. */
+  async #replace(sealed: SealedArchive): Promise<void> {
+    try {
+      await this.#bootbank.save(sealed);
+    } catch (error) {
+      if (this.#onDisk !== undefined) await this.#bootbank.restore(this.#onDisk).catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+function merged(
+  before: Map<string, Buffer>,
+  changes: ReadonlyMap<string, Buffer | undefined>,
+): Map<string, Buffer> {
+  const after = new Map(before);
+  for (const [name, bytes] of changes) {
+    if (bytes === undefined) after.delete(name);
+    else after.set(name, bytes);
+  }
+  return after;
+}
+
+/** Wipes the documents that the other set does not hold. */
+function wipeUnless(documents: Map<string, Buffer>, kept: Map<string, Buffer>): void {
+  const keptBuffers = new Set(kept.values());
+  for (const bytes of documents.values()) if (!keptBuffers.has(bytes)) wipe(bytes);
+}
+
+function copyOf(bytes: Uint8Array): Buffer {
+  const copy = Buffer.alloc(bytes.length);
+  copy.set(bytes);
+  return copy;
+}

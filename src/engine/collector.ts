@@ -1,0 +1,87 @@
+import type { Counters } from '../base/counters.ts';
+import type { Clock } from '../base/clock.ts';
+import type { EventSink } from '../base/events.ts';
+import { SOURCE_BITS, type GateReason, type SourceName } from '../base/names.ts';
+import type { Mixer } from '../mixer/mixer.ts';
+import type { NoiseSource } from '../sources/noise-source.ts';
+import type { SampleTap } from '../sources/sample-tap.ts';
+import { MonitoredSource, PIECE_LIMIT_BYTES } from './monitored-source.ts';
+
+export interface CollectorDependencies {
+  readonly sources: readonly NoiseSource[];
+  readonly mixer: Mixer;
+  readonly tap: SampleTap;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+}
+
+/** All sources under one mask. It reads only when asked: what nobody needs is not collected. */
+export class Collector {
+  readonly sources: readonly MonitoredSource[];
+  readonly #mask: number;
+
+  constructor(options: { readonly mask: number }, dependencies: CollectorDependencies) {
+    const scratch = new Uint8Array(PIECE_LIMIT_BYTES);
+    this.#mask = options.mask;
+    this.sources = dependencies.sources.map(
+      (source) => new MonitoredSource(options, { ...dependencies, source, scratch }),
+    );
+  }
+
+  open(): void {
+    for (const source of this.sources) source.open();
+  }
+
+  close(): void {
+    for (const source of this.sources) source.close();
+  }
+
+  source(name: SourceName): MonitoredSource | undefined {
+    return this.sources.find((candidate) => candidate.source.name === name);
+  }
+
+  /** Sources that may give to a block now. */
+  get healthy(): MonitoredSource[] {
+    return this.sources.filter((source) => source.state.healthy);
+  }
+
+  /** Bits of the mask whose source is healthy. */
+  get honoured(): number {
+    return this.healthy.reduce((mask, source) => mask | SOURCE_BITS[source.source.name], 0);
+  }
+
+  /** The only source that can be read, when there is just one. */
+  get soleSource(): MonitoredSource | undefined {
+    const readable = this.sources.filter((source) => source.state.readable);
+    return readable.length === 1 ? readable[0] : undefined;
+  }
+
+  /** True while a start-up test waits for samples. */
+  get startupPending(): boolean {
+    return this.sources.some((source) => source.state.inStartup);
+  }
+
+  advanceStartups(): void {
+    for (const source of this.sources) source.advanceStartup();
+  }
+
+  /** The host slept: what the hardware says after that is tested anew. */
+  retestAll(reason: string): void {
+    for (const source of this.sources) if (source.state.readable) source.retest(reason);
+  }
+
+  /** Nobody waits for a block: silence of a source means nothing now. */
+  satisfied(): void {
+    for (const source of this.sources) source.state.expectNothing();
+  }
+
+  /** Why no block can be had, judged by the sources that count. */
+  whyStarved(): GateReason {
+    const counting = this.sources.filter((source) => source.counts);
+    if (this.#mask === 0 || counting.length === 0) return 'no-source';
+    if (counting.every((source) => source.state.name === 'failed')) return 'failed';
+    if (counting.some((source) => source.state.healthy)) return 'credit-starved';
+    return counting.some((source) => source.state.inStartup) ? 'warming' : 'credit-starved';
+  }
+}

@@ -1,0 +1,160 @@
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Counters } from '../base/counters.ts';
+import { EntropyError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import type { Feed } from '../kernel/pool-feeder.ts';
+import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from './engine-messages.ts';
+
+/** A worker thread, or one end of a message channel in a test. */
+export interface EngineChannel {
+  postMessage(request: EngineRequest): void;
+  on(event: 'message', listener: (message: EngineMessage) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit' | 'close', listener: (code: number) => void): unknown;
+}
+
+export interface EngineClientDependencies {
+  readonly channel: EngineChannel;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+  readonly onFed: (feed: Feed) => void;
+  /** The thread ended without being asked to. */
+  readonly onLost: (because: string) => void;
+}
+
+interface Pending {
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: Timer;
+}
+
+/** Requests that may wait at once. */
+const QUEUE_LIMIT = 64;
+
+/** The longest honest work in the thread is some ten milliseconds; stopping waits for a kernel feed besides. */
+const ANSWER_LIMIT_MS = 10_000;
+
+/** The engine as the rest of the daemon sees it: asynchronous, bounded, and unable to bring the caller down. */
+export class EngineClient {
+  readonly #channel: EngineChannel;
+  readonly #clock: Clock;
+  readonly #events: EventSink;
+  readonly #counters: Counters;
+  readonly #onFed: (feed: Feed) => void;
+  readonly #onLost: (because: string) => void;
+  readonly #pending = new Map<number, Pending>();
+  readonly #started: PromiseWithResolversLike;
+  #nextId = 1;
+  #state: 'starting' | 'running' | 'stopping' | 'ended' = 'starting';
+
+  constructor(dependencies: EngineClientDependencies) {
+    this.#channel = dependencies.channel;
+    this.#clock = dependencies.clock;
+    this.#events = dependencies.events;
+    this.#counters = dependencies.counters;
+    this.#onFed = dependencies.onFed;
+    this.#onLost = dependencies.onLost;
+    this.#started = promiseWithResolvers();
+    this.#channel.on('message', (message) => this.#receive(message));
+    this.#channel.on('error', (error) => this.#end(error.message));
+    this.#channel.on('exit', (code) => this.#end(`exit code ${code}`));
+    this.#channel.on('close', () => this.#end('its channel closed'));
+  }
+
+  /** Resolves when the engine runs. @throws EntropyError with the code that kept it from starting */
+  started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  /** @throws EntropyError engine-busy, engine-stopped, and what the call itself refuses with */
+  call<Name extends EngineCallName>(
+    call: Name,
+    ...parameters: EngineCalls[Name]['parameters']
+  ): Promise<EngineCalls[Name]['answer']> {
+    if (this.#state !== 'running')
+      return Promise.reject(new EntropyError('engine-stopped', 'the engine has stopped'));
+    if (this.#pending.size >= QUEUE_LIMIT) {
+      this.#counters.add('engine.requests.refused');
+      return Promise.reject(new EntropyError('engine-busy', `${QUEUE_LIMIT} requests wait already`));
+    }
+    return this.#send(call, parameters);
+  }
+
+  /** Stops feeding, ends the sources and wipes the mixer. */
+  async stop(): Promise<void> {
+    if (this.#state !== 'running') return;
+    this.#state = 'stopping';
+    await this.#send('stop', []);
+  }
+
+  #send<Name extends EngineCallName>(
+    call: Name,
+    parameters: EngineCalls[Name]['parameters'],
+  ): Promise<EngineCalls[Name]['answer']> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(ANSWER_LIMIT_MS, () => {
+        this.#pending.delete(id);
+        reject(
+          new EntropyError('engine-stopped', `the engine did not answer ${call} in ${ANSWER_LIMIT_MS} ms`),
+        );
+      });
+      this.#pending.set(id, { resolve, reject, timer });
+      this.#channel.postMessage({ id, call, parameters } as EngineRequest);
+    });
+  }
+
+  #receive(message: EngineMessage): void {
+    switch (message.kind) {
+      case 'started':
+        this.#state = 'running';
+        return this.#started.resolve();
+      case 'start-failed':
+        return this.#started.reject(new EntropyError(message.code, message.detail));
+      case 'answer':
+        return this.#take(message.id)?.resolve(message.answer as never);
+      case 'refused':
+        return this.#take(message.id)?.reject(new EntropyError(message.code, message.detail));
+      case 'event':
+        return this.#events.emit(message.event, message.detail);
+      case 'fed':
+        return this.#onFed(message.feed);
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.timer.cancel();
+    return pending;
+  }
+
+  #end(because: string): void {
+    if (this.#state === 'ended') return;
+    const lost = this.#state === 'running';
+    this.#state = 'ended';
+    const error = new EntropyError('engine-stopped', `the engine ended: ${because}`);
+    this.#started.reject(error);
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error);
+    if (lost) this.#onLost(because);
+  }
+}
+
+interface PromiseWithResolversLike {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+function promiseWithResolvers(): PromiseWithResolversLike {
+  let resolve!: () => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<void>((onDone, onFailed) => {
+    resolve = onDone;
+    reject = onFailed;
+  });
+  // Whoever awaits it later still sees the rejection; nobody awaiting it yet is no crash.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,211 @@
+import { wipe } from '../base/bytes.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Counters } from '../base/counters.ts';
+import { EntropyError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import type { SourceName } from '../base/names.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
+import type { KernelSink } from '../kernel/kernel-sink.ts';
+import { type Feed, PoolFeeder, type PoolFeederSettings } from '../kernel/pool-feeder.ts';
+import { type Mixer, START_SEED_BYTES } from '../mixer/mixer.ts';
+import { Gate } from '../policy/gate.ts';
+import { sourcesIn } from '../policy/source-mask.ts';
+import type { NoiseSource } from '../sources/noise-source.ts';
+import type { SampleTap } from '../sources/sample-tap.ts';
+import { BlockDraw } from './block-draw.ts';
+import { Collector } from './collector.ts';
+import { DrbgOutput } from './drbg-output.ts';
+import type { MonitoredSource } from './monitored-source.ts';
+import { ResumeWatch } from './resume-watch.ts';
+
+export interface EngineOptions {
+  readonly configuredMask: number;
+  /** What the configured mask resolved to. */
+  readonly runningMask: number;
+  readonly feed: PoolFeederSettings;
+  /** Empty, or why the gate is to stay closed: the state was refused. */
+  readonly heldBecause: string;
+}
+
+export interface EngineDependencies {
+  readonly mixer: Mixer;
+  readonly sources: readonly NoiseSource[];
+  readonly tap: SampleTap;
+  readonly sink: KernelSink;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+  readonly onFed: (feed: Feed) => void;
+}
+
+/** How often start-up tests look for samples; a stalled source is looked at once a second. */
+const STARTUP_POLL_MS = 100;
+const STALLED_POLL_MS = 1000;
+
+/**
+ * Sources, mixer, gate and kernel feed under one roof, with nothing of threads or sockets in it.
+ *
+ *   constructed ─start─► running ─stop─► stopped (sources closed, mixer wiped)
+ *                          └─ self-test failed ─► running, gate held closed, mixer wiped
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #mixer: Mixer;
+  readonly #random: RandomSource;
+  readonly #clock: Clock;
+  readonly #events: EventSink;
+  readonly #counters: Counters;
+  readonly #collector: Collector;
+  readonly #gate: Gate;
+  readonly #output: DrbgOutput;
+  readonly #feeder: PoolFeeder;
+  readonly #resumeWatch: ResumeWatch;
+  #selfTest: SelfTestReport;
+  #startupTimer: Timer | undefined;
+
+  constructor(options: EngineOptions, dependencies: EngineDependencies) {
+    const { mixer, clock, events, counters, random } = dependencies;
+    this.#options = options;
+    this.#mixer = mixer;
+    this.#random = random;
+    this.#clock = clock;
+    this.#events = events;
+    this.#counters = counters;
+    this.#collector = new Collector({ mask: options.runningMask }, dependencies);
+    this.#gate = new Gate({ clock, events });
+    this.#resumeWatch = new ResumeWatch({ clock });
+    const draw = new BlockDraw({ mixer, counters, collector: this.#collector, gate: this.#gate });
+    this.#output = new DrbgOutput({ mixer, draw, random, clock, counters });
+    const supply = { draw: (target: Uint8Array) => (this.#noticeResume(), draw.draw(target)) };
+    this.#feeder = new PoolFeeder(options.feed, { ...dependencies, supply });
+    // The module does not load unless its self-test passes.
+    this.#selfTest = { passed: true, failedTest: '', atMs: clock.wallMs() };
+  }
+
+  start(): void {
+    const { configuredMask, runningMask, heldBecause } = this.#options;
+    const sources = sourcesIn(runningMask).join('|') || 'none';
+    this.#events.emit('mask.resolved', { configured: configuredMask, running: runningMask, sources });
+    this.#startMixer();
+    if (heldBecause !== '') this.#gate.hold(heldBecause);
+    this.#collector.open();
+    this.#feeder.start();
+    this.#pollStartups();
+  }
+
+  /** Ends feeding and gathering, then overwrites every secret of the mixer. */
+  async stop(): Promise<void> {
+    this.#startupTimer?.cancel();
+    await this.#feeder.stop();
+    this.#collector.close();
+    this.#mixer.wipe();
+  }
+
+  configureFeed(settings: PoolFeederSettings): void {
+    this.#feeder.configure(settings);
+  }
+
+  /** All known answers, now, on a scratch state. A failure wipes the mixer and closes the gate for good. */
+  selfTest(): SelfTestReport {
+    const failed = this.#mixer.selfTest();
+    this.#counters.add('selftest.runs');
+    this.#selfTest = {
+      passed: failed === 0,
+      failedTest: failed === 0 ? '' : this.#mixer.selfTestName(failed),
+      atMs: this.#clock.wallMs(),
+    };
+    if (failed === 0) {
+      this.#events.emit('selftest.passed');
+    } else {
+      this.#startupTimer?.cancel();
+      this.#collector.close();
+      this.#gate.hold(`self-test ${this.#selfTest.failedTest} failed`);
+      this.#events.emit('selftest.failed', { test: this.#selfTest.failedTest });
+    }
+    return this.#selfTest;
+  }
+
+  /** @throws EntropyError source-unknown, source-masked-out, source-unavailable, source-failed */
+  testSource(name: SourceName): SourceReport {
+    const source = this.#usable(name);
+    if (source.state.name === 'failed') {
+      throw new EntropyError('source-failed', `${name} failed: ${source.state.reason}`);
+    }
+    source.retest('on demand');
+    this.#pollStartups();
+    return source.report();
+  }
+
+  /** @throws EntropyError source-unknown, source-masked-out, source-unavailable, source-not-failed */
+  restoreSource(name: SourceName, reason: string): SourceReport {
+    const source = this.#usable(name);
+    if (source.state.name !== 'failed') {
+      throw new EntropyError('source-not-failed', `${name} is ${source.state.name}`);
+    }
+    source.restore(reason);
+    this.#pollStartups();
+    return source.report();
+  }
+
+  /** DRBG output for the daemon's own keys. @throws EntropyError gate-closed; the target is untouched then */
+  generate(target: Uint8Array): void {
+    if (!this.#output.generate(target)) {
+      throw new EntropyError('gate-closed', this.#gate.state().reason ?? 'no block could be extracted');
+    }
+  }
+
+  report(): EngineReport {
+    const honoured = this.#collector.honoured;
+    const gate = this.#gate.state();
+    return {
+      gate: { ...gate, degraded: gate.state === 'open' && honoured !== this.#options.runningMask },
+      kernel: this.#feeder.report(),
+      mask: { configured: this.#options.configuredMask, running: this.#options.runningMask, honoured },
+      sources: this.#collector.sources.map((source) => source.report()),
+      mixer: { build: this.#mixer.build, sha256: this.#mixer.sha256, selfTest: this.#selfTest },
+      counters: { ...this.#counters.snapshot() },
+    };
+  }
+
+  /** The pool's first chain value is a hash of getrandom, worth nothing: a mixer never starts from a known state. */
+  #startMixer(): void {
+    const seed = new Uint8Array(START_SEED_BYTES);
+    this.#random(seed);
+    this.#mixer.start(seed);
+    wipe(seed);
+  }
+
+  #usable(name: SourceName): MonitoredSource {
+    if (!this.#selfTest.passed) throw new EntropyError('self-test-failed', this.#selfTest.failedTest);
+    const source = this.#collector.source(name);
+    if (source === undefined)
+      throw new EntropyError('source-unavailable', `${name} is not built into this engine`);
+    if (source.state.name === 'masked-out') throw new EntropyError('source-masked-out', name);
+    if (source.state.name === 'unavailable') {
+      throw new EntropyError('source-unavailable', `${name}: ${source.state.reason}`);
+    }
+    return source;
+  }
+
+  /** Start-up tests of gathering sources need time; this looks after them until none is pending. */
+  #pollStartups(): void {
+    this.#startupTimer?.cancel();
+    this.#collector.advanceStartups();
+    const pending = this.#collector.sources.filter((source) => source.state.inStartup);
+    if (pending.length === 0) return;
+    const allStalled = pending.every((source) => source.state.name === 'stalled');
+    this.#startupTimer = this.#clock.after(allStalled ? STALLED_POLL_MS : STARTUP_POLL_MS, () =>
+      this.#pollStartups(),
+    );
+  }
+
+  #noticeResume(): void {
+    const sleptMs = this.#resumeWatch.sleptSinceLastCall();
+    if (sleptMs === 0 || !this.#selfTest.passed) return;
+    this.#events.emit('host.resumed', { sleptMs: Math.round(sleptMs) });
+    this.#collector.retestAll('the host was suspended');
+    this.#pollStartups();
+  }
+}

@@ -1,0 +1,256 @@
+import { wipe } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Counters } from '../base/counters.ts';
+import { messageOf } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { SOURCE_BITS, SOURCE_NAMES, type Verdict } from '../base/names.ts';
+import { CREDIT_UNITS_PER_BIT, FULL_ENTROPY_INPUT_BITS } from '../base/units.ts';
+import type { SourceReport } from '../contract/outputs.ts';
+import { sourceTests, type SourceTests } from '../health/source-tests.ts';
+import { SourceState } from '../health/source-state.ts';
+import { someHalvesDiffer } from '../health/startup-check.ts';
+import type { Mixer, SourceSlot } from '../mixer/mixer.ts';
+import { bytesPerBlock, creditRateUnits, TEST_BITS_PER_BYTE } from '../policy/credit.ts';
+import { isInMask } from '../policy/source-mask.ts';
+import { NOTHING_READ, type NoiseSource, type SampleRead } from '../sources/noise-source.ts';
+import type { SampleTap } from '../sources/sample-tap.ts';
+import { Pace } from './pace.ts';
+
+/** SP 800-90B 4.3 item 4 wants at least 1,024 consecutive samples. */
+const STARTUP_SAMPLES = 1024;
+
+/** Two reads of a gathering source further apart than this say nothing of its pace: its buffer was full in between. */
+const PACE_WINDOW_MS = 2000;
+
+/** Largest piece handled at once, in bytes: the mixer's input segment. */
+export const PIECE_LIMIT_BYTES = 65_536;
+
+export interface MonitoredSourceDependencies {
+  readonly source: NoiseSource;
+  readonly mixer: Mixer;
+  readonly tap: SampleTap;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+  /** Scratch for raw samples, PIECE_LIMIT_BYTES long; shared, and zero between calls. */
+  readonly scratch: Uint8Array;
+}
+
+/**
+ * One noise source with its health state, credit rate and figures. All that the source gives goes tap → tests → pool, and nothing
+ * it does can throw through here: a source that misbehaves fails.
+ */
+export class MonitoredSource {
+  readonly source: NoiseSource;
+  readonly state: SourceState;
+  readonly rateUnits: number;
+  readonly #slot: SourceSlot;
+  readonly #tests: SourceTests;
+  readonly #mixer: Mixer;
+  readonly #tap: SampleTap;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #scratch: Uint8Array;
+  readonly #pace: Pace;
+  #lastReadMs = -Infinity;
+  #testedBytes = 0;
+  #creditedUnits = 0;
+
+  constructor(options: { readonly mask: number }, dependencies: MonitoredSourceDependencies) {
+    const { source, mixer, clock, events } = dependencies;
+    this.source = source;
+    this.#mixer = mixer;
+    this.#tap = dependencies.tap;
+    this.#clock = clock;
+    this.#counters = dependencies.counters;
+    this.#scratch = dependencies.scratch;
+    this.#slot = SOURCE_NAMES.indexOf(source.name) as SourceSlot;
+    this.#pace = new Pace(source.expectedBytesPerSecond);
+    this.rateUnits = creditRateUnits(source.name, options.mask);
+    this.#tests = sourceTests({
+      symbolBits: source.sampleBytes === 8 ? 64 : 8,
+      testBitsPerByte: TEST_BITS_PER_BYTE[source.name],
+      creditRateUnits: this.rateUnits,
+    });
+    this.state = new SourceState(
+      { name: source.name, startupSamples: STARTUP_SAMPLES, expectedSampleMs: source.expectedSampleMs },
+      { clock, events },
+    );
+    if (!isInMask(options.mask, source.name)) this.state.maskOut();
+    else if (source.unavailable !== '') this.state.setUnavailable(source.unavailable);
+  }
+
+  /** Most this source gives to one block, in bytes. */
+  get bytesPerBlock(): number {
+    return bytesPerBlock(this.rateUnits);
+  }
+
+  /** True for a source that is in the mask, works on this host and is credited. */
+  get counts(): boolean {
+    return this.rateUnits > 0 && this.state.name !== 'masked-out' && this.state.name !== 'unavailable';
+  }
+
+  /** Configures the tests, begins gathering and the start-up test. A masked-out or unavailable source is left alone. */
+  open(): void {
+    if (!this.state.readable) return;
+    this.#mixer.configureSlot(this.#slot, this.#tests);
+    try {
+      this.source.open();
+    } catch (error) {
+      return this.state.setUnavailable(messageOf(error));
+    }
+    this.state.beginStartup('start');
+    this.advanceStartup();
+  }
+
+  /** Feeds the start-up test with what is ready now; its samples are discarded. A failed test waits for the next call. */
+  advanceStartup(): void {
+    const failuresBefore = this.state.failures.intermittent;
+    while (this.state.inStartup && this.state.failures.intermittent === failuresBefore) {
+      const wantedBytes = this.state.startupSamplesLeft * this.source.sampleBytes;
+      const bytes = this.#withSamples(wantedBytes, (samples) => this.#testStartup(samples));
+      if (bytes === 0) return;
+    }
+  }
+
+  /** Gives the pool at most maximumBytes of what is ready now: tested, mixed and credited. Returns the bytes mixed. */
+  contribute(maximumBytes: number): number {
+    this.advanceStartup();
+    if (!this.state.healthy) return 0;
+    return this.#withSamples(maximumBytes, (samples, read) => {
+      const creditedBefore = this.#credit();
+      const credit = { creditableBytes: read.creditableBytes, rateUnits: this.rateUnits };
+      this.#judge(samples.length, this.#mixer.ingest(this.#slot, samples, credit));
+      this.#creditedUnits += Math.max(0, this.#credit() - creditedBefore);
+    });
+  }
+
+  /**
+   * Fills whole blocks from this source alone in one call of the mixer. Only for a pool without credit, and a source that makes its
+   * samples on demand. Returns the number of blocks written to the target, each worth bytesPerBlock of this source.
+   */
+  condition(blocks: number, target: Uint8Array): number {
+    this.advanceStartup();
+    const most = Math.min(blocks, Math.floor(PIECE_LIMIT_BYTES / this.bytesPerBlock));
+    if (!this.state.healthy || !this.source.instant || most === 0) return 0;
+    let made = 0;
+    this.#withSamples(most * this.bytesPerBlock, (samples) => {
+      const result = this.#mixer.condition(this.#slot, samples, this.bytesPerBlock, this.rateUnits, target);
+      this.#judge(samples.length, result.verdict);
+      made = result.blocks;
+      this.#creditedUnits += made * this.bytesPerBlock * this.rateUnits;
+    });
+    return made;
+  }
+
+  /** The start-up test again, now. A gathering source needs time: see its state afterwards. */
+  retest(reason: string): void {
+    this.state.beginStartup(reason);
+    this.advanceStartup();
+  }
+
+  /** Back from `failed`, by an operator's word. */
+  restore(reason: string): void {
+    this.state.restore(reason);
+    this.#mixer.resetSlot(this.#slot);
+    this.advanceStartup();
+  }
+
+  close(): void {
+    this.source.close();
+  }
+
+  report(): SourceReport {
+    const bitsPerByte = this.rateUnits / CREDIT_UNITS_PER_BIT;
+    const bitsPerSecond = this.counts ? this.#pace.bytesPerSecond * bitsPerByte : 0;
+    const failures = this.state.failures;
+    return {
+      name: this.source.name,
+      bit: SOURCE_BITS[this.source.name],
+      state: this.state.name,
+      reason: this.state.reason,
+      testBitsPerByte: TEST_BITS_PER_BYTE[this.source.name],
+      creditBitsPerByte: bitsPerByte,
+      creditBitsPerSecond: bitsPerSecond,
+      secondsToBlock: bitsPerSecond === 0 ? null : FULL_ENTROPY_INPUT_BITS / bitsPerSecond,
+      testedBytes: this.#testedBytes,
+      creditedBits: this.#creditedUnits / CREDIT_UNITS_PER_BIT,
+      intermittentFailures: failures.intermittent,
+      permanentFailures: failures.permanent,
+      cutoffs: {
+        rctIntermittent: this.#tests.rctIntermittent,
+        rctPermanent: this.#tests.rctPermanent,
+        aptWindowSamples: this.#tests.aptWindowSamples,
+        aptIntermittent: this.#tests.aptIntermittent,
+        aptPermanent: this.#tests.aptPermanent,
+      },
+    };
+  }
+
+  /** Reads into the scratch, hands over what came, and wipes it whatever happens. Returns the bytes read. */
+  #withSamples(maximumBytes: number, use: (samples: Uint8Array, read: SampleRead) => void): number {
+    const target = this.#scratch.subarray(
+      0,
+      Math.min(wholeSamples(maximumBytes, this.source), PIECE_LIMIT_BYTES),
+    );
+    try {
+      const read = this.#read(target);
+      if (read.failure !== '') {
+        this.#mixer.voidCredit(this.#slot);
+        this.state.fail(read.failure);
+        return 0;
+      }
+      if (read.bytes === 0) {
+        this.state.gaveNothing();
+        return 0;
+      }
+      const samples = target.subarray(0, read.bytes);
+      this.#tap.pass(this.source.name, samples);
+      use(samples, read);
+      return read.bytes;
+    } finally {
+      wipe(target);
+    }
+  }
+
+  #read(target: Uint8Array): SampleRead {
+    const beforeMs = this.#clock.monotonicMs();
+    const sinceMs = beforeMs - this.#lastReadMs;
+    this.#lastReadMs = beforeMs;
+    let read: SampleRead;
+    try {
+      read = this.source.read(target);
+    } catch (error) {
+      return { ...NOTHING_READ, failure: `the source threw: ${messageOf(error)}` };
+    }
+    if (read.bytes < target.length && this.source.instant) this.#counters.add('ingest.faults');
+    if (this.source.instant) this.#pace.observe(read.bytes, this.#clock.monotonicMs() - beforeMs);
+    else if (sinceMs <= PACE_WINDOW_MS) this.#pace.observe(read.bytes, sinceMs);
+    return read;
+  }
+
+  #testStartup(samples: Uint8Array): void {
+    const verdict = this.#mixer.test(this.#slot, samples);
+    if (this.source.sampleBytes === 8 && !someHalvesDiffer(samples)) {
+      return this.state.fail('upper and lower halves of all start-up words are equal');
+    }
+    this.#judge(samples.length, verdict);
+  }
+
+  #judge(bytes: number, verdict: Verdict): void {
+    this.#testedBytes += bytes;
+    this.#counters.add('ingest.bytes', bytes);
+    if (verdict === 'intermittent') this.#counters.add('ingest.failures.intermittent');
+    if (verdict === 'permanent') this.#counters.add('ingest.failures.permanent');
+    this.state.tested(bytes / this.source.sampleBytes, verdict);
+  }
+
+  #credit(): number {
+    return this.#mixer.creditUnits()[this.#slot];
+  }
+}
+
+/** The longest run of whole samples in so many bytes. */
+function wholeSamples(bytes: number, source: NoiseSource): number {
+  return Math.ceil(bytes / source.sampleBytes) * source.sampleBytes;
+}

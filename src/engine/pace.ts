@@ -1,0 +1,28 @@
+import { MS_PER_SECOND } from '../base/units.ts';
+
+/** Older observations count half once this much time was observed. */
+const HALVE_AFTER_MS = 10_000;
+
+/** How fast a source gives bytes: expected until observed, then a running average over the last seconds observed. */
+export class Pace {
+  readonly #expectedBytesPerSecond: number;
+  #bytes = 0;
+  #ms = 0;
+
+  constructor(expectedBytesPerSecond: number) {
+    this.#expectedBytesPerSecond = expectedBytesPerSecond;
+  }
+
+  observe(bytes: number, ms: number): void {
+    this.#bytes += bytes;
+    this.#ms += ms;
+    if (this.#ms <= HALVE_AFTER_MS) return;
+    this.#bytes /= 2;
+    this.#ms /= 2;
+  }
+
+  get bytesPerSecond(): number {
+    if (this.#bytes === 0 || this.#ms === 0) return this.#expectedBytesPerSecond;
+    return (this.#bytes * MS_PER_SECOND) / this.#ms;
+  }
+}

@@ -1,0 +1,15 @@
+import type { Duplex } from 'node:stream';
+import type { EntropyError } from '../base/errors.ts';
+import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
+
+/** Answers where HTTP has no response object (a request that cannot be read, a refused upgrade) and hangs up. */
+export function writeRawProblem(socket: Duplex, error: EntropyError): void {
+  const body = JSON.stringify(problemOf(error.code, error.message));
+  const head = [
+    `HTTP/1.1 ${error.entry.http} ${error.code}`,
+    'Connection: close',
+    `Content-Type: ${PROBLEM_MEDIA_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}

@@ -1,0 +1,137 @@
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawServerDefault,
+} from 'fastify';
+import type { TSchema } from 'typebox';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { EntropyError, errnoOf, isEntropyError, messageOf } from '../base/errors.ts';
+import type { Counters } from '../base/counters.ts';
+import type { Log } from '../base/log.ts';
+import { KIB } from '../base/units.ts';
+import type { ControlService } from '../contract/control-service.ts';
+import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
+import type { RouteAccess } from '../contract/routes.ts';
+import { requireAccess, type Peers } from './peers.ts';
+import { registerV1Routes } from './v1-routes.ts';
+import { validatorOf } from './validation.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Set for every route of the table. */
+    access?: RouteAccess;
+  }
+}
+
+export interface ServerOptions {
+  /** The OpenAPI document that the build made; undefined where it was not built. */
+  readonly openApiFile: string | undefined;
+}
+
+export interface ServerDependencies {
+  readonly service: ControlService;
+  readonly peers: Peers;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+export type ControlApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyInstance['log'],
+  TypeBoxTypeProvider
+>;
+
+const BODY_LIMIT_BYTES = 64 * KIB;
+
+/**
+ * The HTTP interface without a listener: `inject` drives it in tests, a listener passes it requests by `routing`.
+ *
+ *   request ─► access (onRequest) ─► body parsed, ≤ 64 KiB ─► schema ─► handler ─► answer
+ *                 └ permission-denied  └ payload-too-large      └ request-invalid └ any code of the table
+ */
+export function buildServer(options: ServerOptions, dependencies: ServerDependencies): ControlApp {
+  const { peers, counters, log } = dependencies;
+  const app = fastify({
+    bodyLimit: BODY_LIMIT_BYTES,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, error, log),
+    schemaController: { compilersFactory: { buildValidator: notBuilt, buildSerializer: notBuilt } },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(compileValidator);
+  // Answers are our own typed values: no serializer is compiled for each at start.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', (request, reply, next) => {
+    void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    requireAccess(peers.of(request.raw.socket), request.routeOptions.config.access ?? 'open');
+    next();
+  });
+  app.addHook('preValidation', refuseUnstatedBody);
+  app.addHook('onResponse', (_request, reply, next) => {
+    counters.add('http.requests');
+    if (reply.statusCode >= 400) counters.add('http.errors');
+    next();
+  });
+  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, log));
+  app.setNotFoundHandler((request) => {
+    throw new EntropyError('route-unknown', `no route for ${request.method} on this path`);
+  });
+  registerV1Routes(app, options, dependencies);
+  return app;
+}
+
+/** Stands in for fastify's default compilers, whose libraries would otherwise be loaded at start and never used. */
+function notBuilt(): never {
+  throw new Error('a route asked for a default compiler');
+}
+
+function compileValidator(route: { readonly schema: TSchema; readonly httpPart?: string }) {
+  const { schema, httpPart } = route;
+  if (httpPart !== 'params' && httpPart !== 'querystring' && httpPart !== 'body') {
+    throw new TypeError(`no validator for the ${httpPart ?? 'unnamed'} part of a request`);
+  }
+  return validatorOf(schema, httpPart);
+}
+
+function refuseUnstatedBody(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {
+  if (
+    request.body !== undefined &&
+    request.body !== null &&
+    request.routeOptions.schema?.body === undefined
+  ) {
+    throw new EntropyError('request-invalid', 'body: the route takes none');
+  }
+  next();
+}
+
+/** The one place where an error becomes an answer; only what the table says and our own details leave the process. */
+function sendProblem(reply: FastifyReply, error: unknown, log: Log): FastifyReply {
+  const told = operationalErrorOf(error);
+  if (told.code === 'internal') log.error('request failed', { reason: messageOf(error) });
+  return reply
+    .code(told.entry.http)
+    .type(PROBLEM_MEDIA_TYPE)
+    .send(JSON.stringify(problemOf(told.code, told.message)));
+}
+
+function operationalErrorOf(error: unknown): EntropyError {
+  if (isEntropyError(error)) return error;
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (status === 413)
+    return new EntropyError('payload-too-large', `the body is over ${BODY_LIMIT_BYTES} bytes`);
+  if (status === 415) return new EntropyError('media-type-unsupported', 'the body is not application/json');
+  if (status === 404) return new EntropyError('route-unknown', 'no such route');
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new EntropyError(
+      'request-invalid',
+      `the request cannot be read (${errnoOf(error) ?? 'malformed'})`,
+    );
+  }
+  return new EntropyError('internal', 'the request failed; the log of the daemon says why');
+}

@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import { EntropyError } from '../base/errors.ts';
+import type { ControlService } from '../contract/control-service.ts';
+import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
+import { ROUTES, type RouteEntry } from '../contract/routes.ts';
+import { keptEvents } from './kept-events.ts';
+import type { ControlApp, ServerDependencies, ServerOptions } from './server.ts';
+
+/** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
+export function registerV1Routes(
+  app: ControlApp,
+  options: ServerOptions,
+  dependencies: ServerDependencies,
+): void {
+  registerHealth(app, dependencies.service);
+  registerReads(app, dependencies.service);
+  registerChanges(app, dependencies);
+  app.route({
+    ...registered(ROUTES.openApi),
+    handler: async (_request, reply) => {
+      return reply.type('application/json').send(await openApiDocument(options.openApiFile));
+    },
+  });
+}
+
+function registerHealth(app: ControlApp, service: ControlService): void {
+  app.route({ ...registered(ROUTES.health), handler: () => ({ alive: true as const }) });
+  app.route({
+    ...registered(ROUTES.ready),
+    handler: (_request, reply) => {
+      const { ready, reason } = service.ready();
+      if (ready) return { ready: true as const };
+      const problem = problemOf('gate-closed', `the gate is closed: ${reason ?? 'no reason given'}`, {
+        reason,
+      });
+      return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
+    },
+  });
+}
+
+function registerReads(app: ControlApp, service: ControlService): void {
+  app.route({ ...registered(ROUTES.status), handler: () => service.status() });
+  app.route({ ...registered(ROUTES.sources), handler: () => service.sources() });
+  app.route({ ...registered(ROUTES.ledger), handler: (request) => service.ledger(request.query.limit) });
+  app.route({
+    ...registered(ROUTES.events),
+    handler: (request) => keptEvents(service, request.query.after, request.query.limit),
+  });
+  app.route({
+    ...registered(ROUTES.eventStream),
+    handler: () => {
+      throw new EntropyError('upgrade-required', 'this route speaks WebSocket only');
+    },
+  });
+  app.route({ ...registered(ROUTES.configuration), handler: () => service.configuration() });
+}
+
+function registerChanges(app: ControlApp, { service, peers }: ServerDependencies): void {
+  app.route({ ...registered(ROUTES.selfTest), handler: () => service.selfTest() });
+  app.route({
+    ...registered(ROUTES.testSource),
+    handler: (request) => service.testSource(request.params.name),
+  });
+  app.route({
+    ...registered(ROUTES.restoreSource),
+    handler: (request) =>
+      service.restoreSource(request.params.name, request.body.reason, peers.of(request.raw.socket)),
+  });
+  app.route({
+    ...registered(ROUTES.changeConfiguration),
+    // The store judges keys and values: its errors name key, value and range, which a schema's cannot.
+    validatorCompiler: () => (value: unknown) => ({ value }),
+    handler: (request) => service.changeConfiguration(request.body, peers.of(request.raw.socket)),
+  });
+}
+
+/** A route of the table as fastify takes it; copied, because fastify marks what it is given. */
+function registered<R extends RouteEntry>(route: R) {
+  const { method, url, access, summary } = route;
+  const schema: R['schema'] & { summary: string } = {
+    ...route.schema,
+    summary,
+    response: { ...route.schema.response },
+  };
+  if (schema.body === undefined) Reflect.deleteProperty(schema, 'body');
+  return { method, url, schema, config: { access } };
+}
+
+async function openApiDocument(file: string | undefined): Promise<string> {
+  if (file === undefined) throw new EntropyError('route-unknown', 'openapi.json was not built');
+  return readFile(file, 'utf8');
+}

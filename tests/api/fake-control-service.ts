@@ -1,0 +1,290 @@
+import { EntropyError } from '../../src/base/errors.ts';
+import { EVENTS, type EventId, type EventRecord } from '../../src/base/events.ts';
+import { SOURCE_NAMES, type GateReason } from '../../src/base/names.ts';
+import type { ControlService, EventPage, Peer } from '../../src/contract/control-service.ts';
+import type {
+  ConfigurationReport,
+  FeedRecord,
+  LedgerReport,
+  SelfTestReport,
+  SourceReport,
+  StatusReport,
+} from '../../src/contract/outputs.ts';
+import { parseChange } from '../../src/contract/parameters.ts';
+
+/** Every sample report stands at this moment. */
+export const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+const cutoffs = {
+  rctIntermittent: 9,
+  rctPermanent: 16,
+  aptWindowSamples: 512,
+  aptIntermittent: 78,
+  aptPermanent: 108,
+};
+
+export function sampleSource(change: Partial<SourceReport> = {}): SourceReport {
+  return {
+    name: 'rdseed',
+    bit: 4,
+    state: 'healthy',
+    reason: '',
+    testBitsPerByte: 4,
+    creditBitsPerByte: 4,
+    creditBitsPerSecond: 51_234_567.89,
+    secondsToBlock: 320 / 51_234_567.89,
+    testedBytes: 65_536,
+    creditedBits: 262_144.5,
+    intermittentFailures: 0,
+    permanentFailures: 0,
+    cutoffs,
+    ...change,
+  };
+}
+
+export function sampleSources(): SourceReport[] {
+  const masked = {
+    state: 'masked-out',
+    creditBitsPerSecond: 0,
+    secondsToBlock: null,
+    testedBytes: 0,
+    creditedBits: 0,
+  } as const;
+  return [
+    sampleSource({
+      name: 'interrupts',
+      bit: 1,
+      testBitsPerByte: 0.5,
+      creditBitsPerByte: 1 / 64,
+      creditBitsPerSecond: 2.421875,
+      secondsToBlock: 132.129,
+      testedBytes: 1_024,
+      creditedBits: 16,
+    }),
+    sampleSource({ ...masked, name: 'rdrand', bit: 2 }),
+    sampleSource(),
+    sampleSource({
+      ...masked,
+      name: 'external',
+      bit: 8,
+      state: 'unavailable',
+      reason: 'no feeder is enrolled',
+    }),
+  ];
+}
+
+export function sampleFeed(change: Partial<FeedRecord> = {}): FeedRecord {
+  return {
+    sequence: 512,
+    atMs: NOW_MS - 4_000,
+    bytes: 64,
+    path: 'ioctl',
+    creditedBits: { interrupts: 0, rdrand: 0, rdseed: 640.5, external: 0 },
+    creditAskedBits: 0,
+    creditEffectiveBits: 0,
+    reseed: 'done',
+    ...change,
+  };
+}
+
+export function sampleStatus(change: Partial<StatusReport> = {}): StatusReport {
+  return {
+    version: '0.1.0',
+    startedMs: NOW_MS - 5_120_000,
+    nowMs: NOW_MS,
+    state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: '' },
+    gate: { state: 'open', reason: null, sinceMs: NOW_MS - 5_119_000, degraded: false, whatToDo: '' },
+    kernel: {
+      path: 'ioctl',
+      intervalSeconds: 10,
+      bytesPerFeed: 64,
+      feedsSinceStart: 512,
+      lastFeed: sampleFeed(),
+      waitingSinceMs: null,
+      lastFailure: '',
+    },
+    mask: { configured: 0, running: 4, honoured: 4 },
+    sources: sampleSources(),
+    mixer: {
+      build: 'simd',
+      sha256: 'ab'.repeat(32),
+      selfTest: { passed: true, failedTest: '', atMs: NOW_MS - 5_119_500 },
+    },
+    counters: { 'feed.blocks': 1_024 },
+    ...change,
+  };
+}
+
+export function sampleEvents(): EventRecord[] {
+  const record = (sequence: number, id: EventId, detail: EventRecord['detail'] = {}): EventRecord => ({
+    sequence,
+    id,
+    severity: EVENTS[id].severity,
+    atMs: NOW_MS + sequence * 1_000,
+    detail,
+  });
+  return [
+    record(1, 'daemon.start', { version: '0.1.0', mask: 4 }),
+    record(2, 'gate.open'),
+    record(3, 'source.intermittent', { source: 'rdseed', test: 'APT', voided: true }),
+  ];
+}
+
+/** A few parameters of its own, so that a new row in the real table changes no test. */
+export function sampleConfiguration(): ConfigurationReport {
+  return {
+    parameters: [
+      {
+        name: 'entropySources',
+        type: 'integer',
+        description: 'Mask of noise sources',
+        configured: 12,
+        runtime: 4,
+        default: 0,
+        origin: 'store',
+        range: '0 to 15',
+        takesEffect: 'next-start',
+      },
+      {
+        name: 'disableHwrng',
+        type: 'boolean',
+        description: 'Takes RDRAND and RDSEED out of the mask',
+        configured: false,
+        runtime: false,
+        default: false,
+        origin: 'default',
+        range: 'true or false',
+        takesEffect: 'next-start',
+      },
+      {
+        name: 'feedIntervalSeconds',
+        type: 'integer',
+        description: 'Time between two feeds of the kernel pool',
+        configured: 5,
+        runtime: 5,
+        default: 10,
+        origin: 'flag',
+        range: '1 to 3600 seconds',
+        takesEffect: 'now',
+      },
+    ],
+  };
+}
+
+/** A service that answers samples; tests change its fields, and look at what it was asked. */
+export class FakeControlService implements ControlService {
+  report = sampleStatus();
+  feeds: FeedRecord[] = [
+    sampleFeed(),
+    sampleFeed({ sequence: 511, atMs: NOW_MS - 14_000, path: 'write', reseed: 'EPERM' }),
+  ];
+  kept: EventRecord[] = sampleEvents();
+  readiness: { ready: boolean; reason: GateReason | null } = { ready: true, reason: null };
+  selfTestReport: SelfTestReport = { passed: true, failedTest: '', atMs: NOW_MS };
+  /** Thrown by every call instead of an answer. */
+  failure: Error | undefined;
+  readonly calls: { readonly name: string; readonly given: readonly unknown[] }[] = [];
+  readonly #subscribers = new Set<(record: EventRecord) => void>();
+
+  get subscribers(): number {
+    return this.#subscribers.size;
+  }
+
+  emit(record: EventRecord): void {
+    this.kept.push(record);
+    for (const deliver of this.#subscribers) deliver(record);
+  }
+
+  status(): Promise<StatusReport> {
+    return this.#later('status', [], this.report);
+  }
+
+  sources(): Promise<SourceReport[]> {
+    return this.#later('sources', [], this.report.sources);
+  }
+
+  ledger(limit: number): Promise<LedgerReport> {
+    const totals = {
+      feeds: 512,
+      bytes: 32_768,
+      creditedBits: { interrupts: 12.25, rdrand: 0, rdseed: 327_936, external: 0 },
+      creditAskedBits: 0,
+      creditEffectiveBits: 0,
+      reseeds: 511,
+      sinceMs: NOW_MS - 5_118_000,
+    };
+    return this.#later('ledger', [limit], { totals, records: this.feeds.slice(0, limit) });
+  }
+
+  events(after: number, limit: number): EventPage {
+    const latest = this.kept.at(-1)?.sequence ?? 0;
+    const records = this.kept.filter(({ sequence }) => sequence > after).slice(0, limit);
+    return this.#answer('events', [after, limit], {
+      oldest: this.kept[0]?.sequence ?? latest + 1,
+      latest,
+      records,
+    });
+  }
+
+  subscribe(deliver: (record: EventRecord) => void): () => void {
+    this.#subscribers.add(deliver);
+    return () => this.#subscribers.delete(deliver);
+  }
+
+  selfTest(): Promise<SelfTestReport> {
+    return this.#later('selfTest', [], this.selfTestReport);
+  }
+
+  testSource(name: string): Promise<SourceReport> {
+    return this.#later('testSource', [name], () => this.#source(name));
+  }
+
+  restoreSource(name: string, reason: string, peer: Peer): Promise<SourceReport> {
+    return this.#later('restoreSource', [name, reason, peer], () => ({
+      ...this.#source(name),
+      state: 'startup' as const,
+    }));
+  }
+
+  configuration(): ConfigurationReport {
+    return this.#answer('configuration', [], sampleConfiguration());
+  }
+
+  changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport> {
+    return this.#later('changeConfiguration', [patch, peer], () => {
+      parseChange(patch);
+      return this.configuration();
+    });
+  }
+
+  ready(): { readonly ready: boolean; readonly reason: GateReason | null } {
+    return this.#answer('ready', [], this.readiness);
+  }
+
+  /** The same as a promise; what the answer is made from is only asked for when there is no failure. */
+  #later<T extends object>(name: string, given: readonly unknown[], answer: T | (() => T)): Promise<T> {
+    return new Promise((resolve) => {
+      this.#answer(name, given, undefined);
+      resolve(typeof answer === 'function' ? answer() : answer);
+    });
+  }
+
+  #source(name: string): SourceReport {
+    const found = this.report.sources.find((source) => source.name === name);
+    if (found === undefined) throw new EntropyError('source-unknown', `known are ${SOURCE_NAMES.join(', ')}`);
+    return found;
+  }
+
+  #answer<T>(name: string, given: readonly unknown[], answer: T): T {
+    this.calls.push({ name, given });
+    if (this.failure !== undefined) throw this.failure;
+    return answer;
+  }
+}
+
+export const silentLog = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};

@@ -1,0 +1,112 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ERRORS } from '../../src/base/errors.ts';
+import { ROUTE_NAMES, ROUTES } from '../../src/contract/routes.ts';
+import { count } from '../counts.ts';
+import { closeBench, exchange, openBench, request } from './control-bench.ts';
+
+const REQUESTS = count(2_000, 20_000);
+const AT_A_TIME = 8;
+
+/** mulberry32: small, seeded, so that a failure can be repeated. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+function randomRequest(below: (limit: number) => number): Buffer {
+  const one = <T>(values: readonly T[]): T => values[below(values.length)]!;
+  const noise = (length: number): string => String.fromCharCode(...Array.from({ length }, () => below(256)));
+  const method = one([
+    'GET',
+    'GET',
+    'POST',
+    'PATCH',
+    'PUT',
+    'DELETE',
+    'HEAD',
+    'OPTIONS',
+    'TRACE',
+    'get',
+    noise(3),
+  ]);
+  const url = one([
+    ...ROUTE_NAMES.map((name) => ROUTES[name].url),
+    `/v1/ledger?limit=${one(['1', '0', '-1', '1e9', '%00', '9'.repeat(40), noise(4)])}`,
+    `/v1/events?after=${one(['0', '2', '99', 'x', ''])}&limit=${below(9_999)}`,
+    `/v1/sources/${one(['rdseed', '..', '%2e%2e', 'a'.repeat(200), encodeURIComponent(noise(5))])}/${one(['test', 'restore', 'x'])}`,
+    `/${noise(12)}`,
+    '//',
+    '*',
+    'http://elsewhere/healthz',
+    `/${'a/'.repeat(below(2_000))}`,
+  ]);
+  const body = one([
+    '',
+    '{}',
+    '[]',
+    'null',
+    '{"reason":"x"}',
+    '{"feedBytes":64}',
+    '{"__proto__":1}',
+    '['.repeat(2_000),
+    noise(300),
+    'x'.repeat(70_000),
+  ]);
+  const headers = [
+    one(['Host: x', 'Host: x', 'Host:', 'Host: x\r\nHost: y', noise(6)]),
+    one([
+      'Content-Type: application/json',
+      'Content-Type: text/plain',
+      'Content-Type: application/json; charset=latin1',
+      `Content-Type: ${noise(8)}`,
+      'X: y',
+    ]),
+    one([
+      `Content-Length: ${Buffer.byteLength(body, 'latin1')}`,
+      `Content-Length: ${below(100)}`,
+      'Content-Length: -1',
+      'Transfer-Encoding: chunked',
+      'X: y',
+    ]),
+    one([
+      'Connection: close',
+      'Connection: keep-alive',
+      'Connection: Upgrade\r\nUpgrade: websocket',
+      'Connection: Upgrade\r\nUpgrade: h2c',
+      'Expect: 100-continue',
+    ]),
+    one(['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13', 'Accept: */*', 'X: y']),
+  ];
+  return Buffer.from(`${method} ${url} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`, 'latin1');
+}
+
+test(`${REQUESTS} random requests leave the socket healthy`, async () => {
+  const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  const below = randomFrom(seed);
+  const bench = await openBench();
+  const { path } = bench.socket;
+  const statuses = new Map<number, number>();
+  for (let sent = 0; sent < REQUESTS; sent += AT_A_TIME) {
+    const answers = await Promise.all(
+      Array.from({ length: AT_A_TIME }, () => exchange(path, randomRequest(below))),
+    );
+    for (const [, status] of answers.flatMap((answer) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)])) {
+      statuses.set(Number(status), (statuses.get(Number(status)) ?? 0) + 1);
+    }
+  }
+  assert.is((await request(path, 'GET', '/healthz')).status, 200, `seed ${seed}`);
+  assert.is((await request(path, 'GET', '/v1/status')).status, 200, `seed ${seed}`);
+  const told = new Set<number>([100, 101, 200, ...Object.values(ERRORS).map(({ http }) => http)]);
+  for (const status of statuses.keys()) assert.ok(told.has(status), `seed ${seed}: status ${status}`);
+  assert.not.ok(statuses.has(ERRORS.internal.http), `seed ${seed}: internal`);
+  assert.ok((statuses.get(200) ?? 0) > REQUESTS / 100, `seed ${seed}: some of them must have been good`);
+  await closeBench(bench);
+});
+
+test.run();

@@ -1,0 +1,166 @@
+import { delay, type Clock } from '../base/clock.ts';
+import { EntropyError, EXIT, isEntropyError } from '../base/errors.ts';
+import { MS_PER_SECOND } from '../base/units.ts';
+import { COMMANDS, type CommandEntry } from '../contract/commands.ts';
+import type { SourceReport, StatusReport } from '../contract/outputs.ts';
+import { isParameterKey, PARAMETERS, parseParameterText } from '../contract/parameters.ts';
+import { ROUTES } from '../contract/routes.ts';
+import { SHAPES, type OutputShape } from '../contract/shapes.ts';
+import type { Invocation } from './command-line.ts';
+import type { ControlClient } from './control-client.ts';
+import type { Output, Row } from './formatters/output.ts';
+import * as rows from './rows.ts';
+import { statusText } from './status-view.ts';
+import { suggestion } from './suggestion.ts';
+
+export interface Answer {
+  /** null: the command prints nothing. */
+  readonly output: Output | null;
+  /** Replaces the simple form, for a command that has one of its own. */
+  readonly text?: string;
+  readonly exit: number;
+}
+
+/** Runs a command that ends by itself. Throws what the daemon or the way to it refuses, as an EntropyError. */
+export async function answerOf(invocation: Invocation, client: ControlClient, clock: Clock): Promise<Answer> {
+  const { command, argument, options } = invocation;
+  const name = argument ?? '';
+  switch (command) {
+    case 'status': {
+      const report = await client.call(ROUTES.status);
+      return {
+        ...succeeded(invocation, rows.statusRow(report)),
+        text: statusText(report),
+        exit: exitOf(report),
+      };
+    }
+    case 'sources':
+      return succeeded(invocation, ...(await client.call(ROUTES.sources)).map(rows.sourceRow));
+    case 'testSource': {
+      const report = await client.call(ROUTES.testSource, { params: { name } });
+      return { ...succeeded(invocation, rows.sourceRow(report)), exit: testExitOf(report) };
+    }
+    case 'restoreSource': {
+      const body = { reason: options.get('reason') };
+      return succeeded(
+        invocation,
+        rows.sourceRow(await client.call(ROUTES.restoreSource, { params: { name }, body })),
+      );
+    }
+    case 'ledger': {
+      const query = { limit: numberOf(invocation, 'limit') };
+      return succeeded(
+        invocation,
+        ...(await client.call(ROUTES.ledger, { query })).records.map(rows.feedRow),
+      );
+    }
+    case 'ledgerTotals': {
+      const { totals } = await client.call(ROUTES.ledger, { query: { limit: 1 } });
+      return succeeded(invocation, rows.ledgerTotalsRow(totals));
+    }
+    case 'events': {
+      const query = { after: numberOf(invocation, 'after'), limit: numberOf(invocation, 'limit') };
+      return succeeded(
+        invocation,
+        ...(await client.call(ROUTES.events, { query })).records.map(rows.eventRow),
+      );
+    }
+    case 'selfTest': {
+      const report = await client.call(ROUTES.selfTest);
+      return {
+        ...succeeded(invocation, rows.selfTestRow(report)),
+        exit: report.passed ? EXIT.ok : EXIT.integrity,
+      };
+    }
+    case 'config':
+      return succeeded(
+        invocation,
+        ...(await client.call(ROUTES.configuration)).parameters.map(rows.parameterRow),
+      );
+    case 'kernelSettings': {
+      const only = options.get('option');
+      const report = await client.call(ROUTES.configuration);
+      return succeeded(
+        invocation,
+        ...rows.kernelSettingRows(report, typeof only === 'string' ? only : undefined),
+      );
+    }
+    case 'setKernelSetting':
+      await client.call(ROUTES.changeConfiguration, { body: settingOf(options) });
+      return { output: null, exit: EXIT.ok };
+    case 'waitReady':
+      await waitReady(client, clock, numberOf(invocation, 'timeout') * MS_PER_SECOND);
+      return { output: null, exit: EXIT.ok };
+    case 'explain':
+      return explanation(argument);
+  }
+}
+
+function succeeded({ command }: Invocation, ...found: readonly Row[]): Answer {
+  const { output: shape }: CommandEntry = COMMANDS[command];
+  if (shape === null) throw new TypeError(`${command} has no output shape`);
+  return { output: { shape, rows: found }, exit: EXIT.ok };
+}
+
+function exitOf({ gate }: StatusReport): number {
+  if (gate.state === 'closed') return EXIT.gateClosed;
+  return gate.degraded ? EXIT.degraded : EXIT.ok;
+}
+
+function testExitOf({ state }: SourceReport): number {
+  return state === 'healthy' || state === 'startup' ? EXIT.ok : EXIT.failed;
+}
+
+function numberOf({ options }: Invocation, name: string): number {
+  const value = options.get(name);
+  return typeof value === 'number' ? value : 0;
+}
+
+function settingOf(options: Invocation['options']): Record<string, number | boolean> {
+  const key = options.get('setting');
+  const text = options.get('value');
+  if (typeof key !== 'string' || !isParameterKey(key) || typeof text !== 'string') {
+    throw new TypeError('the command line was not checked');
+  }
+  return { [key]: parseParameterText(key, PARAMETERS[key].type === 'boolean' ? truthText(text) : text) };
+}
+
+/** esxcli takes true, T and t, and shows TRUE. */
+function truthText(text: string): string {
+  const lower = text.toLowerCase();
+  return lower === 't' ? 'true' : lower === 'f' ? 'false' : lower;
+}
+
+const READY_POLL_MS = 250;
+const READY_CALL_TIMEOUT_MS = 5_000;
+
+/** Asks until the gate is open; a daemon that is not there yet is waited for as well. */
+async function waitReady(client: ControlClient, clock: Clock, timeoutMs: number): Promise<void> {
+  const untilMs = clock.monotonicMs() + timeoutMs;
+  for (;;) {
+    try {
+      await client.call(ROUTES.ready, { timeoutMs: READY_CALL_TIMEOUT_MS });
+      return;
+    } catch (error) {
+      if (!isEntropyError(error, 'gate-closed', 'daemon-unreachable')) throw error;
+      if (clock.monotonicMs() + READY_POLL_MS > untilMs) throw error;
+    }
+    await delay(clock, READY_POLL_MS);
+  }
+}
+
+function explanation(code: string | undefined): Answer {
+  const found = rows.explanationRows(code);
+  if (found === undefined) {
+    throw new EntropyError(
+      'usage',
+      `there is no error or event ${code ?? ''}${suggestion(code ?? '', rows.EXPLAINED)}`,
+    );
+  }
+  const row = code === undefined ? undefined : found[0];
+  if (row === undefined) return { output: { shape: SHAPES.explanation, rows: found }, exit: EXIT.ok };
+  // One of them is an object, and has no fields that only the other kind has.
+  const fields = SHAPES.explanation.fields.filter(({ key }) => row[key] !== null);
+  const shape: OutputShape = { struct: SHAPES.explanation.struct, kind: 'object', hint: 'simple', fields };
+  return { output: { shape, rows: [row] }, exit: EXIT.ok };
+}

@@ -1,0 +1,247 @@
+import { Command, CommanderError, Option } from 'commander';
+import {
+  COMMAND_NAMES,
+  COMMANDS,
+  FORMATTERS,
+  NAMESPACES,
+  PROGRAM_OPTIONS,
+  type CommandEntry,
+  type CommandName,
+  type FormatterName,
+  type OptionEntry,
+} from '../contract/commands.ts';
+import { commandHelp, namespaceHelp, optionName, valueRule } from './help.ts';
+import { suggestion } from './suggestion.ts';
+
+export interface Invocation {
+  readonly command: CommandName;
+  readonly argument: string | undefined;
+  readonly options: OptionValues;
+  readonly formatter: FormatterName | 'simple';
+  readonly runtimeDirectory: string | undefined;
+}
+
+/** Checked values by the options' long names, defaults included. */
+export type OptionValues = ReadonlyMap<string, string | number | boolean>;
+
+export type CommandLine =
+  | { readonly kind: 'run'; readonly invocation: Invocation }
+  /** Help that was asked for, or a namespace without a command. */
+  | { readonly kind: 'help'; readonly text: string; readonly asked: boolean }
+  | { readonly kind: 'version' }
+  | { readonly kind: 'refused'; readonly message: string; readonly usage: string };
+
+/** Reads a command line (without the program's name) by the table of commands. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const found: { invocation?: Invocation } = {};
+  const root = buildTree((invocation) => (found.invocation = invocation));
+  try {
+    root.parse(argv, { from: 'user' });
+  } catch (error) {
+    return outcomeOf(error);
+  }
+  if (found.invocation !== undefined) return { kind: 'run', invocation: found.invocation };
+  if (root.opts().version === true) return { kind: 'version' };
+  return { kind: 'help', text: namespaceHelp([]), asked: false };
+}
+
+/** What made the parser stop: help was asked for, or the line is refused. `words` is where in the tree it was. */
+class Stopped extends Error {
+  readonly words: readonly string[];
+  readonly outcome: 'help' | 'namespace-alone' | 'refused';
+
+  constructor(words: readonly string[], outcome: Stopped['outcome'], message: string) {
+    super(message);
+    this.words = words;
+    this.outcome = outcome;
+  }
+}
+
+function outcomeOf(error: unknown): CommandLine {
+  if (!(error instanceof Stopped)) throw error;
+  const help = helpOf(error.words);
+  if (error.outcome === 'refused') return { kind: 'refused', message: error.message, usage: help };
+  return { kind: 'help', text: help, asked: error.outcome === 'help' };
+}
+
+function helpOf(words: readonly string[]): string {
+  const name = COMMAND_NAMES.find((each) => COMMANDS[each].words.join(' ') === words.join(' '));
+  return name === undefined ? namespaceHelp(words) : commandHelp(name);
+}
+
+function buildTree(found: (invocation: Invocation) => void): Command {
+  const root = branch([]);
+  for (const option of PROGRAM_OPTIONS) root.addOption(parserOf(option, []));
+  root.option('--version');
+  // Only so that the root may stand alone, for --version; every word is a sub-command's.
+  root.action(() => {
+    if (root.args.length > 0) throw new Stopped([], 'refused', unknownWord([], root.args));
+  });
+  const branches = new Map([['', root]]);
+  for (const path of Object.keys(NAMESPACES).sort()) {
+    const node = branch(path.split(' '));
+    branches.set(path, node);
+    branches.get(parentOf(path))?.addCommand(node);
+  }
+  for (const name of COMMAND_NAMES) {
+    branches.get(parentOf(COMMANDS[name].words.join(' ')))?.addCommand(leaf(name, root, found));
+  }
+  return root;
+}
+
+function parentOf(path: string): string {
+  return path.split(' ').slice(0, -1).join(' ');
+}
+
+/** A node of the tree: silent, told apart by its words, and its errors are ours. */
+function branch(words: readonly string[]): Command {
+  const node = new Command(words.at(-1) ?? 'entropyctl');
+  return node
+    .helpOption('-?, --help')
+    .helpCommand(false)
+    .showSuggestionAfterError(false)
+    .allowExcessArguments(words.length === 0)
+    .configureOutput({ writeOut: () => undefined, writeErr: () => undefined })
+    .exitOverride((error) => {
+      throw stopped(words, error, node.args);
+    });
+}
+
+function leaf(name: CommandName, root: Command, found: (invocation: Invocation) => void): Command {
+  const command: CommandEntry = COMMANDS[name];
+  const node = branch(command.words);
+  if (command.argument !== undefined) node.argument(`[${command.argument.name}]`);
+  for (const option of command.options) node.addOption(parserOf(option, command.words));
+  return node.action(() => {
+    const argument = node.args[0];
+    requireAll(command, argument, node.opts());
+    const { formatter, runtimeDir } = root.opts();
+    found({
+      command: name,
+      argument,
+      options: valuesOf(command.options, node),
+      formatter: FORMATTERS.find((each) => each === formatter) ?? 'simple',
+      runtimeDirectory: typeof runtimeDir === 'string' ? runtimeDir : undefined,
+    });
+  });
+}
+
+/** One option for the parser; its value is checked as it is read, and a second one is refused. */
+function parserOf(option: OptionEntry, words: readonly string[]): Option {
+  const short = option.short === undefined ? '' : `-${option.short}, `;
+  const value = option.type === 'flag' ? '' : ' <value>';
+  const parser = new Option(`${short}--${option.long}${value}`);
+  if (option.type === 'flag') return parser;
+  return parser.argParser((text: string, previous: unknown) => {
+    if (previous !== undefined) {
+      throw new Stopped(words, 'refused', `Parameter ${optionName(option)} is given twice`);
+    }
+    return checkedValue(option, text, words);
+  });
+}
+
+function checkedValue(option: OptionEntry, text: string, words: readonly string[]): string | number {
+  const refused = new Stopped(
+    words,
+    'refused',
+    `Invalid value '${text}' for parameter ${optionName(option)}: ${valueRule(option)}`,
+  );
+  const { type, choices, minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = option;
+  if (choices?.includes(text) === false) throw refused;
+  if (choices !== undefined) return text;
+  const size = type === 'integer' ? integerOf(text) : Array.from(text).length;
+  if (size === undefined || size < minimum || size > maximum) throw refused;
+  if (type === 'integer') return size;
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) throw refused;
+  return text;
+}
+
+function integerOf(text: string): number | undefined {
+  return /^[0-9]{1,16}$/.test(text) ? Number(text) : undefined;
+}
+
+function requireAll(
+  { argument, options, words }: CommandEntry,
+  given: string | undefined,
+  values: Readonly<Record<string, unknown>>,
+): void {
+  if (argument !== undefined && given === undefined && argument.required) {
+    throw new Stopped(words, 'refused', `Missing required parameter ${argument.name}`);
+  }
+  if (given !== undefined && argument?.choices?.includes(given) === false) {
+    const rule = `one of ${argument.choices.join(', ')}`;
+    throw new Stopped(words, 'refused', `Invalid value '${given}' for parameter ${argument.name}: ${rule}`);
+  }
+  const missing = options.find(
+    (option) => option.required === true && values[camelCase(option.long)] === undefined,
+  );
+  if (missing !== undefined) {
+    throw new Stopped(words, 'refused', `Missing required parameter ${optionName(missing)}`);
+  }
+}
+
+function valuesOf(options: readonly OptionEntry[], node: Command): OptionValues {
+  const given: Readonly<Record<string, unknown>> = node.opts();
+  const values = new Map<string, string | number | boolean>();
+  for (const option of options) {
+    const value = given[camelCase(option.long)] ?? option.default;
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+      values.set(option.long, value);
+    }
+  }
+  return values;
+}
+
+/** How commander names the value of a long option. */
+function camelCase(long: string): string {
+  return long.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function stopped(words: readonly string[], error: CommanderError, given: readonly string[]): Stopped {
+  switch (error.code) {
+    case 'commander.helpDisplayed':
+      return new Stopped(words, 'help', '');
+    case 'commander.help':
+      return new Stopped(words, 'namespace-alone', '');
+    case 'commander.unknownCommand':
+      return new Stopped(words, 'refused', unknownWord(words, given));
+    case 'commander.unknownOption':
+      return new Stopped(words, 'refused', unknownOption(words, quotedIn(error.message)));
+    case 'commander.optionMissingArgument':
+      return new Stopped(words, 'refused', `Parameter ${optionIn(error.message)} needs a value`);
+    case 'commander.excessArguments':
+      return new Stopped(words, 'refused', 'There are more words than the command takes');
+    default:
+      return new Stopped(words, 'refused', error.message.replace(/^error: /, ''));
+  }
+}
+
+function unknownWord(words: readonly string[], given: readonly string[]): string {
+  const siblings = [
+    ...Object.keys(NAMESPACES),
+    ...COMMAND_NAMES.map((name) => COMMANDS[name].words.join(' ')),
+  ]
+    .filter((path) => parentOf(path) === words.join(' '))
+    .map((path) => path.split(' ').at(-1) ?? '');
+  return `Unknown command or namespace ${[...words, ...given].join(' ')}${suggestion(given[0] ?? '', siblings)}`;
+}
+
+function unknownOption(words: readonly string[], flag: string): string {
+  const command = COMMAND_NAMES.map((name): CommandEntry => COMMANDS[name]).find(
+    (each) => each.words.join(' ') === words.join(' '),
+  );
+  const flags = [...PROGRAM_OPTIONS, ...(command?.options ?? [])].map(({ long }) => `--${long}`);
+  return `Unknown option ${flag}${suggestion(flag.split('=')[0] ?? '', flags)}`;
+}
+
+/** Commander quotes the word it means; the last quote ends it, in case the word holds one. */
+function quotedIn(message: string): string {
+  return /'(.*)'/s.exec(message)?.[1] ?? '';
+}
+
+/** `-l, --limit <value>` in a message, as `-l|--limit`. */
+function optionIn(message: string): string {
+  return quotedIn(message)
+    .replace(/ <value>$/, '')
+    .replace(', ', '|');
+}

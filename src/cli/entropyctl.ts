@@ -1,0 +1,24 @@
+import packageJson from '../../package.json' with { type: 'json' };
+import { SystemClock } from '../base/clock.ts';
+import { run } from './main.ts';
+
+/** The program: the only file of the control command that touches the process. */
+
+// A reader that goes away (`| head`) ends the program in silence, as it does others.
+process.stdout.on('error', () => process.exit(0));
+
+process.exitCode = await run(process.argv.slice(2), {
+  stdout: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(text),
+  environment: process.env,
+  uid: process.getuid?.() ?? 0,
+  clock: new SystemClock(),
+  version: packageJson.version,
+  interruption,
+});
+
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}

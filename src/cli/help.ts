@@ -1,0 +1,139 @@
+import {
+  COMMAND_NAMES,
+  COMMANDS,
+  NAMESPACES,
+  PROGRAM_OPTIONS,
+  type ArgumentEntry,
+  type CommandEntry,
+  type CommandName,
+  type OptionEntry,
+} from '../contract/commands.ts';
+
+/** The layout of esxcli's help: descriptions at column 24, or on the next line where a name reaches it. */
+const DESCRIPTION_COLUMN = 24;
+const WIDTH = 80;
+
+const TYPE_NAMES = { string: '<str>', integer: '<long>', flag: '' } as const;
+
+/** Help of the program (no words) or of a namespace. */
+export function namespaceHelp(words: readonly string[]): string {
+  const path = ['entropyctl', ...words].join(' ');
+  const usage =
+    words.length === 0
+      ? `Usage: ${path} [options] {namespace}+ {cmd} [cmd options]\n\n${programOptions()}`
+      : `Usage: ${path} {cmd} [cmd options]\n`;
+  const namespaces = childNamespaces(words).map(([word, summary]) => entry(`  ${word}`, summary));
+  const commands = childCommands(words).map(({ words: all, summary }) =>
+    entry(`  ${all.at(-1) ?? ''}`, summary),
+  );
+  return usage + section('Available Namespaces:', namespaces) + section('Available Commands:', commands);
+}
+
+export function commandHelp(name: CommandName): string {
+  const command: CommandEntry = COMMANDS[name];
+  const { words, summary, argument, options } = command;
+  const path = ['entropyctl', ...words, ...(argument === undefined ? [] : [argumentUsage(argument)])].join(
+    ' ',
+  );
+  const argumentLines = argument === undefined ? [] : [entry(`  ${argument.name}`, argumentText(argument))];
+  return (
+    `Usage: ${path} [cmd options]\n` +
+    section('Description: ', [entry(`  ${words.at(-1) ?? ''}`, summary)]) +
+    section('Arguments:', argumentLines) +
+    section(
+      'Cmd options:',
+      options.map((option) => entry(`  ${optionUsage(option)}`, optionText(option))),
+    )
+  );
+}
+
+/** `-r|--reason`, as help and errors name an option. */
+export function optionName({ short, long }: OptionEntry): string {
+  return short === undefined ? `--${long}` : `-${short}|--${long}`;
+}
+
+/** What a value must be, for help and errors: `an integer from 1 to 4096`, `one of a, b`; empty when anything will do. */
+export function valueRule({ type, minimum, maximum, choices }: OptionEntry): string {
+  if (choices !== undefined) return `one of ${choices.join(', ')}`;
+  if (type === 'flag' || minimum === undefined || maximum === undefined) return '';
+  return type === 'integer'
+    ? `an integer from ${minimum} to ${maximum}`
+    : `${minimum} to ${maximum} printable characters`;
+}
+
+function programOptions(): string {
+  const lines = PROGRAM_OPTIONS.map((option: OptionEntry) => {
+    const value = option.type === 'flag' ? '' : `=${option.long === 'formatter' ? 'FORMATTER' : 'DIR'}`;
+    return entry(`   --${option.long}${value}`, option.description);
+  });
+  const others = [
+    entry('   --version', 'Print the version of the program'),
+    entry('   -?, --help', 'Print this help, or that of a namespace or command'),
+  ];
+  return `Options:\n${[...lines, ...others].join('')}`;
+}
+
+function childNamespaces(words: readonly string[]): [string, string][] {
+  return Object.entries(NAMESPACES)
+    .map(([path, summary]): [string[], string] => [path.split(' '), summary])
+    .filter(([path]) => isChild(path, words))
+    .map(([path, summary]) => [path.at(-1) ?? '', summary]);
+}
+
+function childCommands(words: readonly string[]): CommandEntry[] {
+  return COMMAND_NAMES.map((name): CommandEntry => COMMANDS[name]).filter((command) =>
+    isChild(command.words, words),
+  );
+}
+
+function isChild(path: readonly string[], parent: readonly string[]): boolean {
+  return path.length === parent.length + 1 && parent.every((word, index) => path[index] === word);
+}
+
+function argumentUsage({ name, required }: ArgumentEntry): string {
+  return required ? name : `[${name}]`;
+}
+
+function argumentText({ description, required }: ArgumentEntry): string {
+  return required ? `${description} (required)` : description;
+}
+
+function optionUsage(option: OptionEntry): string {
+  const value = TYPE_NAMES[option.type];
+  return value === '' ? optionName(option) : `${optionName(option)}=${value}`;
+}
+
+function optionText(option: OptionEntry): string {
+  const facts = [
+    valueRule(option),
+    option.default === undefined ? '' : `default ${option.default}`,
+    option.required === true ? 'required' : '',
+  ].filter((fact) => fact !== '');
+  return facts.length === 0 ? option.description : `${option.description} (${facts.join('; ')})`;
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `\n${title}\n${lines.join('')}`;
+}
+
+function entry(name: string, description: string): string {
+  const margin = ' '.repeat(DESCRIPTION_COLUMN);
+  const text = wrapped(description, WIDTH - DESCRIPTION_COLUMN).join(`\n${margin}`);
+  return name.length < DESCRIPTION_COLUMN - 1
+    ? `${name.padEnd(DESCRIPTION_COLUMN)}${text}\n`
+    : `${name}\n${margin}${text}\n`;
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

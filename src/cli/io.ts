@@ -1,0 +1,14 @@
+import type { Clock } from '../base/clock.ts';
+import type { Environment } from '../contract/directories.ts';
+
+/** All that the control command touches of its process, so that tests need none. */
+export interface Io {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly environment: Environment;
+  readonly uid: number;
+  readonly clock: Clock;
+  readonly version: string;
+  /** From this call on an interrupt aborts the signal instead of ending the program; for commands without an end. */
+  readonly interruption: () => AbortSignal;
+}

@@ -1,0 +1,111 @@
+import { ERRORS, isErrorCode } from '../base/errors.ts';
+import { SOURCE_BITS, SOURCE_NAMES, type SourceName } from '../base/names.ts';
+import type {
+  FeedRecord,
+  GateReport,
+  KernelReport,
+  MaskReport,
+  SourceReport,
+  StatusReport,
+} from '../contract/outputs.ts';
+import { durationText, elapsedText, rateText } from './durations.ts';
+import { printable } from './formatters/output.ts';
+
+/**
+ * What people read first, in the order of their questions: is it safe, for how long not, what to do; then the kernel
+ * feed, the mask, each source, and whatever else is wrong.
+ */
+export function statusText(report: StatusReport): string {
+  const lines = [
+    ...gateLines(report.gate, report.nowMs),
+    `Kernel: ${kernelText(report.kernel, report.nowMs)}`,
+    `Mask: ${maskText(report.mask)}`,
+    ...report.sources.map((source) => `Source ${SOURCE_LABELS[source.name]}: ${sourceText(source)}`),
+    ...troubleLines(report),
+  ];
+  return lines.map((line) => `   ${printable(line)}\n`).join('');
+}
+
+const SOURCE_LABELS: Readonly<Record<SourceName, string>> = {
+  interrupts: 'interrupts',
+  rdrand: 'RDRAND',
+  rdseed: 'RDSEED',
+  external: 'external',
+};
+
+function gateLines(gate: GateReport, nowMs: number): string[] {
+  const advice = gate.whatToDo === '' ? [] : [`What to do: ${gate.whatToDo}`];
+  if (gate.state === 'closed') {
+    return [
+      `Gate: CLOSED: ${gate.reason ?? 'no reason given'}, for ${elapsedText(gate.sinceMs, nowMs)}`,
+      ...advice,
+    ];
+  }
+  return gate.degraded ? ['Gate: OPEN, degraded', ...advice] : ['Gate: OPEN'];
+}
+
+function kernelText(kernel: KernelReport, nowMs: number): string {
+  const { lastFeed, waitingSinceMs, lastFailure } = kernel;
+  const plan = `${kernel.bytesPerFeed} B every ${durationText(kernel.intervalSeconds)}`;
+  const fed = lastFeed === null ? `not fed yet, ${plan}` : lastFeedText(lastFeed, nowMs);
+  const parts = [
+    fed,
+    `${kernel.feedsSinceStart} ${kernel.feedsSinceStart === 1 ? 'feed' : 'feeds'} since start`,
+    ...(waitingSinceMs === null
+      ? []
+      : [`a feed has waited for a block for ${elapsedText(waitingSinceMs, nowMs)}`]),
+    ...(lastFailure === '' ? [] : [`the last one failed: ${lastFailure}`]),
+  ];
+  return parts.join('; ');
+}
+
+function lastFeedText(feed: FeedRecord, nowMs: number): string {
+  const credited = SOURCE_NAMES.filter((name) => feed.creditedBits[name] > 0).map(
+    (name) => SOURCE_LABELS[name],
+  );
+  const from = credited.length === 0 ? 'no credited source' : credited.join(' and ');
+  const asked = feed.path === 'ioctl' ? `credit asked ${feed.creditAskedBits}` : 'by write without credit';
+  const reseed = feed.reseed === 'done' ? 'reseeded' : `not reseeded (${feed.reseed})`;
+  return `fed ${feed.bytes} B ${elapsedText(feed.atMs, nowMs)} ago from ${from}, ${asked}, ${reseed}`;
+}
+
+function maskText({ configured, running, honoured }: MaskReport): string {
+  return `configured ${configured}, running ${running} (${maskNames(running)}), honoured ${honoured}`;
+}
+
+function maskNames(mask: number): string {
+  const names = SOURCE_NAMES.filter((name) => (mask & SOURCE_BITS[name]) !== 0);
+  return names.length === 0 ? 'none' : names.map((name) => SOURCE_LABELS[name]).join(', ');
+}
+
+function sourceText(source: SourceReport): string {
+  const reason = source.reason === '' ? '' : ` (${source.reason})`;
+  switch (source.state) {
+    case 'masked-out':
+      return 'masked out, not read';
+    case 'healthy':
+    case 'intermittent':
+    case 'startup':
+    case 'stalled':
+      return `${source.state}, ${creditText(source)}${reason}`;
+    case 'failed':
+    case 'unavailable':
+      return `${source.state}${reason}`;
+  }
+}
+
+function creditText({ creditBitsPerSecond, secondsToBlock }: SourceReport): string {
+  if (creditBitsPerSecond === 0) return 'no credit';
+  const block = secondsToBlock === null ? '' : `, a block in ${durationText(secondsToBlock)}`;
+  return `${rateText(creditBitsPerSecond)} of credit${block}`;
+}
+
+function troubleLines({ mixer, state }: StatusReport): string[] {
+  const lines: string[] = [];
+  if (!mixer.selfTest.passed) lines.push(`Mixer: self-test failed: ${mixer.selfTest.failedTest}`);
+  if (state.refused !== '') {
+    const advice = isErrorCode(state.refused) ? ` ${ERRORS[state.refused].whatToDo}` : '';
+    lines.push(`State: ${state.directory} is refused: ${state.refused}.${advice}`);
+  }
+  return lines;
+}

@@ -1,0 +1,182 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  COMMAND_NAMES,
+  COMMANDS,
+  FORMATTERS,
+  NAMESPACES,
+  type CommandName,
+} from '../../src/contract/commands.ts';
+import { closeBench, openBench } from '../api/control-bench.ts';
+import {
+  FakeControlService,
+  NOW_MS,
+  sampleFeed,
+  sampleSource,
+  sampleStatus,
+} from '../api/fake-control-service.ts';
+import { assertGolden, runCommand, transcript } from './cli-bench.ts';
+
+/** Words after the command, for those that need some. */
+const REST: Partial<Record<CommandName, string>> = {
+  explain: ' gate-closed',
+  testSource: ' rdseed',
+  restoreSource: ' rdseed --reason fixed',
+  setKernelSetting: ' -s entropySources -v 12',
+};
+
+/** Runs the lines against a daemon with this service, and gives their transcript. */
+async function session(
+  lines: readonly string[],
+  prepare: (service: FakeControlService) => void = () => undefined,
+) {
+  const bench = await openBench();
+  prepare(bench.service);
+  let text = '';
+  for (const line of lines) {
+    const outcome = await runCommand(['--runtime-dir', bench.directory, ...wordsOf(line)]);
+    text += transcript(line, outcome, bench.directory);
+  }
+  await closeBench(bench);
+  return text;
+}
+
+/** Splits at spaces; a line of a test quotes what holds one. */
+function wordsOf(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '');
+}
+
+for (const name of COMMAND_NAMES) {
+  const line = COMMANDS[name].words.join(' ') + (REST[name] ?? '');
+  test(`${line}, in every format`, async () => {
+    const lines = [line, ...FORMATTERS.map((formatter) => `${line} --formatter=${formatter}`)];
+    assertGolden(COMMANDS[name].words.join('-'), await session(lines));
+  });
+}
+
+test('an answer without rows, in every format', async () => {
+  const lines = ['', ...FORMATTERS.map((formatter) => ` --formatter=${formatter}`)].map(
+    (rest) => `mixer ledger list${rest}`,
+  );
+  assertGolden('empty-list', await session(lines, (service) => (service.feeds = [])));
+});
+
+test('status answers is it safe, how long, what to do', async () => {
+  const closed = {
+    state: 'closed',
+    reason: 'credit-starved',
+    sinceMs: NOW_MS - 12_000,
+    degraded: false,
+  } as const;
+  const kernel = sampleStatus().kernel;
+  const write = sampleFeed({
+    path: 'write',
+    reseed: 'EPERM',
+    creditedBits: { interrupts: 320, rdrand: 0, rdseed: 320, external: 0 },
+  });
+  const states: [string, Partial<ReturnType<typeof sampleStatus>>][] = [
+    [
+      'closed',
+      {
+        gate: { ...closed, whatToDo: 'Wait: interrupts need 2 min for a block.' },
+        kernel: { ...kernel, waitingSinceMs: NOW_MS - 95_000 },
+      },
+    ],
+    [
+      'degraded',
+      {
+        gate: { state: 'open', reason: null, sinceMs: NOW_MS, degraded: true, whatToDo: 'See RDSEED below.' },
+        mask: { configured: 7, running: 7, honoured: 3 },
+        sources: [sampleSource({ state: 'failed', reason: 'RCT at sample 77' })],
+      },
+    ],
+    [
+      'not fed yet',
+      {
+        kernel: { ...kernel, path: null, lastFeed: null, feedsSinceStart: 0 },
+        mask: { configured: 0, running: 0, honoured: 0 },
+      },
+    ],
+    ['uncredited', { kernel: { ...kernel, lastFeed: write, lastFailure: 'EIO' } }],
+    [
+      'refused',
+      {
+        gate: { ...closed, reason: 'failed', whatToDo: 'See the state below.' },
+        state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: 'state-damaged' },
+        mixer: { ...sampleStatus().mixer, selfTest: { passed: false, failedTest: 'sha512', atMs: NOW_MS } },
+      },
+    ],
+  ];
+  let text = '';
+  for (const [name, change] of states) {
+    text += `# ${name}\n${await session(['mixer status'], (service) => (service.report = sampleStatus(change)))}`;
+  }
+  assertGolden('status-states', text);
+});
+
+test('the first lines of an open gate are exactly these', async () => {
+  const text = await session(['mixer status']);
+  const first = [
+    '   Gate: OPEN',
+    '   Kernel: fed 64 B 4 s ago from RDSEED, credit asked 0, reseeded; 512 feeds since start',
+    '   Mask: configured 0, running 4 (RDSEED), honoured 4',
+  ];
+  assert.equal(text.split('\n').slice(1, 4), first);
+});
+
+test('help of the program, of each namespace and of each command', async () => {
+  const paths = [
+    '',
+    ...Object.keys(NAMESPACES),
+    ...COMMAND_NAMES.map((name) => COMMANDS[name].words.join(' ')),
+  ];
+  let text = '';
+  for (const path of paths) {
+    const line = `${path} --help`.trim();
+    text += transcript(line, await runCommand(wordsOf(line)));
+  }
+  assertGolden('help', text);
+});
+
+test('help is the same by its short name, and before the command', async () => {
+  const { stdout, exit } = await runCommand(['mixer', 'status', '--help']);
+  assert.is(exit, 0);
+  assert.equal(await runCommand(['mixer', 'status', '-?']), { exit: 0, stdout, stderr: '' });
+});
+
+test('errors of the command line', async () => {
+  const lines = [
+    '',
+    'mixer',
+    'graphics host refresh',
+    'mixer staus',
+    'mixer status now',
+    'mixer status --formater=json',
+    'mixer status --formatter=yaml',
+    'mixer status --formatter',
+    'mixer ledger list --limit 0',
+    'mixer ledger list -l 4097',
+    'mixer ledger list -l ten',
+    'mixer ledger list -l 1 -l 2',
+    'mixer source test',
+    'mixer source test rdsed',
+    'mixer source restore rdseed',
+    'mixer source restore rdseed -r ""',
+    'mixer source restore --reason fixed',
+    'mixer events --follow --formatter=xml',
+    'mixer explain gate-close',
+    'system settings kernel set -s entropySources',
+    'system settings kernel set -s healthCheck -v 1',
+    'system settings kernel set -s entropySources -v 16',
+    'system settings kernel set -s disableHwrng -v maybe',
+  ];
+  let text = '';
+  for (const line of lines) text += transcript(line, await runCommand(wordsOf(line)));
+  assertGolden('errors', text);
+});
+
+test('version', async () => {
+  assert.equal(await runCommand(['--version']), { exit: 0, stdout: 'entropyctl 0.1.0\n', stderr: '' });
+});
+
+test.run();

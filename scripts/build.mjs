@@ -1,0 +1,44 @@
+// Builds all that runs: the mixer module, the native part where a compiler is, one bundle a program, and openapi.json.
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+rmSync(path.join(root, 'out'), { recursive: true, force: true });
+script('build-native.mjs');
+script('build-wasm.mjs');
+await bundle({
+  entropyd: 'src/daemon/main.ts',
+  'engine-thread': 'src/daemon/engine-thread.ts',
+  entropyctl: 'src/cli/entropyctl.ts',
+});
+script('build-openapi.ts');
+
+/** One file a program: start-up reads one file instead of hundreds. */
+async function bundle(entryPoints) {
+  await build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir: 'out',
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    logLevel: 'warning',
+    legalComments: 'linked',
+    // Bundled CommonJS packages call require for Node's own modules.
+    banner: {
+      js: "import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);",
+    },
+  });
+}
+
+function script(name) {
+  const file = path.join(root, 'scripts', name);
+  const loader = name.endsWith('.ts') ? ['--import', 'tsx'] : [];
+  const result = spawnSync(process.execPath, [...loader, file], { cwd: root, stdio: 'inherit' });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}

@@ -1,0 +1,68 @@
+/** The program entropyd: command line in, exit code out. */
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import manifest from '../../package.json' with { type: 'json' };
+import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
+import { Daemon, type Installation } from './daemon.ts';
+import { createLog } from './logging.ts';
+import { type DaemonOptions, helpText, parseCommandLine } from './options.ts';
+
+await main();
+
+async function main(): Promise<void> {
+  try {
+    const uid = process.getuid?.() ?? -1;
+    const invocation = parseCommandLine(process.argv.slice(2), process.env, uid);
+    if (invocation.kind === 'help') return void process.stdout.write(helpText());
+    if (invocation.kind === 'version')
+      return void process.stdout.write(`entropyd ${installation().version}\n`);
+    await run(invocation.options, uid);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function run(options: DaemonOptions, uid: number): Promise<void> {
+  const log = createLog({ format: options.logFormat, level: options.logLevel });
+  process.on('uncaughtException', (error) => {
+    log.error('broken invariant', { because: messageOf(error), stack: error.stack ?? '' });
+    process.exit(EXIT.internal);
+  });
+  const starting = Daemon.start(options, {
+    installation: installation(),
+    environment: process.env,
+    uid,
+    log,
+    onFatal: () => process.exit(EXIT.internal),
+  });
+  // A supervisor's SIGTERM and a terminal's Ctrl-C mean the same; Ctrl-C under npm arrives twice. Asked to stop while it
+  // starts, it stops once it has.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      void starting.then((daemon) => daemon.stop()).then(() => process.exit(EXIT.ok));
+    });
+  }
+  await starting;
+  log.info(`look: ${lookCommand(options)}`);
+}
+
+/** The command that shows what this daemon does, as it can be typed. */
+function lookCommand(options: DaemonOptions): string {
+  return `${path.relative('', path.join(installation().root, 'bin', 'entropyctl'))} --runtime-dir ${options.runtimeDirectory} mixer status`;
+}
+
+/** The bundle stands in out/, beside build/. */
+function installation(): Installation {
+  return { root: path.dirname(path.dirname(fileURLToPath(import.meta.url))), version: manifest.version };
+}
+
+function fail(error: unknown): void {
+  if (error instanceof EntropyError) {
+    process.stderr.write(`entropyd: ${error.code}: ${error.message}\n  ${error.entry.whatToDo}\n`);
+    process.exit(error.entry.exit);
+  }
+  process.stderr.write(
+    `entropyd: internal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(EXIT.internal);
+}

@@ -1,0 +1,146 @@
+import { parseArgs } from 'node:util';
+import { EntropyError, messageOf } from '../base/errors.ts';
+import { type Environment, runtimeDirectory, stateDirectory } from '../contract/directories.ts';
+import {
+  type ParameterKey,
+  PARAMETERS,
+  parseConfiguration,
+  parseParameterText,
+  type PartialConfiguration,
+  rangeOf,
+} from '../contract/parameters.ts';
+
+export interface DaemonOptions {
+  readonly stateDirectory: string;
+  readonly runtimeDirectory: string;
+  /** Parameters given as flags: they win over the store. */
+  readonly flags: PartialConfiguration;
+  readonly logFormat: 'text' | 'json';
+  readonly logLevel: LogLevel;
+  /** Forces a build of the mixer module, for support; the best one otherwise. */
+  readonly mixerBuild: 'simd' | 'scalar' | 'debug' | undefined;
+}
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the command line asks for. */
+export type Invocation =
+  | { readonly kind: 'run'; readonly options: DaemonOptions }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' };
+
+/** Parameters that may be given as flags; their names are the table's. */
+const PARAMETER_FLAGS = [
+  'entropySources',
+  'disableHwrng',
+  'feedIntervalSeconds',
+  'feedBytes',
+  'creditCpuToKernel',
+] as const satisfies readonly ParameterKey[];
+
+/**
+ * @throws EntropyError usage, parameter-invalid
+ */
+export function parseCommandLine(argv: readonly string[], environment: Environment, uid: number): Invocation {
+  const values = parsed(argv);
+  if (values.help === true) return { kind: 'help' };
+  if (values.version === true) return { kind: 'version' };
+  if (text(values['encryption-mode'], 'none') !== 'none') {
+    throw new EntropyError('usage', '--encryption-mode takes none: sealing to a TPM is not built yet');
+  }
+  return {
+    kind: 'run',
+    options: {
+      stateDirectory: text(values['state-dir'], stateDirectory(environment, uid)),
+      runtimeDirectory: text(values['runtime-dir'], runtimeDirectory(environment, uid)),
+      flags: parameterFlags(values),
+      logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
+      logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
+      mixerBuild: forcedBuild(environment.ENTROPY_MIXER_WASM),
+    },
+  };
+}
+
+export function helpText(): string {
+  const parameters = PARAMETER_FLAGS.map((key) => {
+    const { name, description } = PARAMETERS[key];
+    return `  --${name}=<${rangeOf(key)}>\n${indented(`${description} Default ${String(PARAMETERS[key].default)}.`)}`;
+  });
+  return `Usage: entropyd [options]
+
+Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreground; SIGTERM or SIGINT ends it in order.
+
+Options:
+  --state-dir=DIR
+        Configuration archive and feed ledger. Default $STATE_DIRECTORY, /var/lib/entropy-mixer for root,
+        else $XDG_STATE_HOME/entropy-mixer.
+  --runtime-dir=DIR
+        Control socket. Default $RUNTIME_DIRECTORY, /run/entropy-mixer for root, else $XDG_RUNTIME_DIR/entropy-mixer.
+  --encryption-mode=none
+        How the key of a new configuration archive is kept. none is obfuscation, not protection.
+  --log-format=text|json, --log-level=debug|info|warn|error
+  --help, --version
+
+Parameters, which win over the stored configuration:
+${parameters.join('\n')}
+
+Environment:
+  ENTROPY_MIXER_WASM=simd|scalar|debug forces a build of the mixer module.
+`;
+}
+
+type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+function parsed(argv: readonly string[]): Values {
+  const string = { type: 'string' } as const;
+  const boolean = { type: 'boolean' } as const;
+  try {
+    return parseArgs({
+      args: [...argv],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        'state-dir': string,
+        'runtime-dir': string,
+        'encryption-mode': string,
+        'log-format': string,
+        'log-level': string,
+        help: { ...boolean, short: 'h' },
+        version: boolean,
+        ...Object.fromEntries(PARAMETER_FLAGS.map((key) => [PARAMETERS[key].name, string])),
+      },
+    }).values;
+  } catch (error) {
+    throw new EntropyError('usage', messageOf(error), { cause: error });
+  }
+}
+
+function parameterFlags(values: Values): PartialConfiguration {
+  const given = PARAMETER_FLAGS.flatMap((key) => {
+    const value = values[PARAMETERS[key].name];
+    return typeof value === 'string' ? [[key, parseParameterText(key, value)] as const] : [];
+  });
+  return parseConfiguration(Object.fromEntries(given));
+}
+
+function forcedBuild(name: string | undefined): DaemonOptions['mixerBuild'] {
+  if (name === undefined || name === '') return undefined;
+  return oneOf('ENTROPY_MIXER_WASM', name, ['simd', 'scalar', 'debug']);
+}
+
+function text(value: string | boolean | undefined, fallback: string): string {
+  if (value === undefined || typeof value === 'boolean') return fallback;
+  if (value === '') throw new EntropyError('usage', 'an option was given an empty value');
+  return value;
+}
+
+function oneOf<const T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw new EntropyError('usage', `${name} takes ${allowed.join(', ')}`);
+  return found;
+}
+
+function indented(paragraph: string): string {
+  return `        ${paragraph}`;
+}

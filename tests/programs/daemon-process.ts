@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { StatusReport } from '../../src/contract/outputs.ts';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** How long any one step of a real program may take before its test gives up. */
+const PATIENCE_MS = 20_000;
+
+export interface DaemonProcessOptions {
+  readonly arguments?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Directory of an earlier daemon, to be started on its state. */
+  readonly directory?: string;
+  /** Another installation than this clone. */
+  readonly root?: string;
+  /** Program and arguments put in front, such as strace or setpriv. */
+  readonly wrapper?: readonly string[];
+}
+
+/** The real entropyd in its own state and runtime directories, watched through its log and its control socket. */
+export class DaemonProcess {
+  readonly directory: string;
+  readonly child: ChildProcess;
+  output = '';
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+  readonly #waiters = new Set<() => void>();
+
+  constructor(options: DaemonProcessOptions = {}) {
+    this.directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'entropyd-'));
+    const program = path.join(options.root ?? ROOT, 'out', 'entropyd.js');
+    const [command, ...args] = [
+      ...(options.wrapper ?? []),
+      process.execPath,
+      program,
+      `--state-dir=${this.stateDirectory}`,
+      `--runtime-dir=${this.runtimeDirectory}`,
+      ...(options.arguments ?? []),
+    ];
+    this.child = spawn(command!, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, ...options.environment },
+    });
+    const collect = (chunk: Buffer) => {
+      this.output += chunk.toString();
+      this.#wake();
+    };
+    this.child.stdout?.on('data', collect);
+    this.child.stderr?.on('data', collect);
+    this.ended = new Promise((resolve) => {
+      this.child.on('close', (code, signal) => {
+        resolve({ code, signal });
+        this.#wake();
+      });
+    });
+  }
+
+  get stateDirectory(): string {
+    return path.join(this.directory, 'state');
+  }
+
+  get runtimeDirectory(): string {
+    return path.join(this.directory, 'run');
+  }
+
+  /** Resolves once the output holds the text; rejects when the process ends first, or patience does. */
+  async says(text: string, times = 1): Promise<void> {
+    await this.#until(() => this.output.split(text).length > times, `"${text}"`);
+  }
+
+  ready(): Promise<void> {
+    return this.says('daemon.ready');
+  }
+
+  status(): Promise<StatusReport> {
+    return this.request('GET', '/v1/status').then(({ body }) => body as StatusReport);
+  }
+
+  request(
+    method: string,
+    url: string,
+    body?: unknown,
+  ): Promise<{ readonly status: number; readonly body: unknown }> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    return new Promise((resolve, reject) => {
+      const request = http.request(
+        {
+          socketPath: path.join(this.runtimeDirectory, 'control.sock'),
+          method,
+          path: url,
+          timeout: PATIENCE_MS,
+          headers: payload === undefined ? {} : { 'content-type': 'application/json' },
+        },
+        (response) => {
+          let text = '';
+          response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }));
+        },
+      );
+      request.on('error', reject);
+      request.end(payload);
+    });
+  }
+
+  /** Runs entropyctl against this daemon. */
+  control(...args: readonly string[]) {
+    const command = [path.join(ROOT, 'bin', 'entropyctl'), '--runtime-dir', this.runtimeDirectory, ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, {
+      encoding: 'utf8',
+      timeout: PATIENCE_MS,
+    });
+    return { code: status, stdout, stderr };
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM') {
+    this.child.kill(signal);
+    return this.ended;
+  }
+
+  /** Ends what still runs and removes the directories. */
+  async discard(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.stop('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #until(condition: () => boolean, what: string): Promise<void> {
+    const ended = this.ended.then(() => 'ended');
+    const deadline = performance.now() + PATIENCE_MS;
+    while (!condition()) {
+      const changed = new Promise<string>((resolve) => {
+        this.#waiters.add(() => resolve('changed'));
+        setTimeout(() => resolve('late'), Math.max(0, deadline - performance.now())).unref();
+      });
+      const outcome = await Promise.race([changed, ended]);
+      if (condition()) return;
+      if (outcome !== 'changed') throw new Error(`${outcome} before ${what}; output so far:\n${this.output}`);
+    }
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
+    this.#waiters.clear();
+  }
+}
+
+/** A copy of what is installed, to damage or to leave parts out of. */
+export function copyOfInstallation(without: readonly string[] = []): string {
+  const root = mkdtempSync(path.join(tmpdir(), 'installation-'));
+  for (const part of ['out', 'build', 'package.json'])
+    cpSync(path.join(ROOT, part), path.join(root, part), { recursive: true });
+  for (const part of without) rmSync(path.join(root, part), { recursive: true, force: true });
+  return root;
+}
+
+/** Starts a daemon, waits until it is ready, lets the test use it, and cleans up whatever happens. */
+export async function withDaemon(
+  options: DaemonProcessOptions,
+  use: (daemon: DaemonProcess) => Promise<void>,
+): Promise<void> {
+  const daemon = new DaemonProcess(options);
+  try {
+    await daemon.ready();
+    await use(daemon);
+  } finally {
+    await daemon.discard();
+  }
+}

@@ -53,7 +53,7 @@ function write(logger: Logger, level: LogLevel, message: string, fields: LogFiel
 const LEVEL_NAMES: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info ', 40: 'warn ', 50: 'error' };
 
 /** One JSON line of pino as a line for people: time, level, message, meaning, then the rest as key=value. */
-function textLine(json: string): string {
+export function textLine(json: string): string {
   const { level, time, msg, meaning, ...rest } = JSON.parse(json) as Record<string, unknown>;
   const fields = Object.entries(rest).map(([key, value]) => `${key}=${printable(value)}`);
   const sentence = typeof meaning === 'string' ? `: ${meaning}` : '';

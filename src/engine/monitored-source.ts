@@ -138,7 +138,7 @@ export class MonitoredSource {
       const result = this.#mixer.condition(this.#slot, samples, this.bytesPerBlock, this.rateUnits, target);
       this.#judge(samples.length, result.verdict);
       made = result.blocks;
-      this.#creditedUnits += made * this.bytesPerBlock * this.rateUnits;
+      if (result.verdict === 'healthy') this.#creditedUnits += samples.length * this.rateUnits;
     });
     return made;
   }

@@ -1,0 +1,71 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Environment } from '../../src/contract/directories.ts';
+import { PARAMETERS } from '../../src/contract/parameters.ts';
+import { type DaemonOptions, helpText, parseCommandLine } from '../../src/daemon/options.ts';
+import { throwsWith } from '../rejects.ts';
+
+function optionsOf(argv: readonly string[], environment: Environment = {}, uid = 0): DaemonOptions {
+  const invocation = parseCommandLine(argv, environment, uid);
+  if (invocation.kind !== 'run') throw new Error(`it means ${invocation.kind}`);
+  return invocation.options;
+}
+
+test('nothing given: the places of root, no parameter, text at level info, the best module', () => {
+  assert.equal(optionsOf([]), {
+    stateDirectory: '/var/lib/entropy-mixer',
+    runtimeDirectory: '/run/entropy-mixer',
+    flags: {},
+    logFormat: 'text',
+    logLevel: 'info',
+    mixerBuild: undefined,
+  });
+});
+
+test('directories: flag before what systemd gives before the default', () => {
+  const systemd = { STATE_DIRECTORY: '/var/lib/other', RUNTIME_DIRECTORY: '/run/other' };
+  assert.is(optionsOf([], systemd).stateDirectory, '/var/lib/other');
+  assert.is(optionsOf(['--runtime-dir', '/tmp/mine'], systemd).runtimeDirectory, '/tmp/mine');
+});
+
+test('every parameter of the table is a flag under its own name, and in the help', () => {
+  const { flags } = optionsOf([
+    '--entropy-sources=12',
+    '--disable-hwrng=true',
+    '--feed-interval=3600',
+    '--feed-bytes=4096',
+    '--credit-cpu-to-kernel=false',
+  ]);
+  assert.equal(flags, {
+    entropySources: 12,
+    disableHwrng: true,
+    feedIntervalSeconds: 3600,
+    feedBytes: 4096,
+    creditCpuToKernel: false,
+  });
+  for (const { name } of Object.values(PARAMETERS)) assert.match(helpText(), `--${name}=`);
+});
+
+test('values out of range are refused with key, value and range', () => {
+  throwsWith(() => optionsOf(['--entropy-sources=16']), 'parameter-invalid');
+  throwsWith(() => optionsOf(['--entropy-sources=-1']), 'parameter-invalid');
+  throwsWith(() => optionsOf(['--entropy-sources=0x4']), 'parameter-invalid');
+  throwsWith(() => optionsOf(['--feed-interval=0']), 'parameter-invalid');
+  throwsWith(() => optionsOf(['--feed-bytes=48']), 'parameter-invalid');
+});
+
+test('what is not understood is a usage error, never ignored', () => {
+  throwsWith(() => optionsOf(['--feed-interva=5']), 'usage');
+  throwsWith(() => optionsOf(['start']), 'usage');
+  throwsWith(() => optionsOf(['--state-dir=']), 'usage');
+  throwsWith(() => optionsOf(['--log-level=loud']), 'usage');
+  throwsWith(() => optionsOf(['--encryption-mode=tpm']), 'usage');
+  throwsWith(() => optionsOf([], { ENTROPY_MIXER_WASM: 'fast' }), 'usage');
+});
+
+test('help and version win over everything else', () => {
+  assert.is(parseCommandLine(['--help', '--entropy-sources=99'], {}, 0).kind, 'help');
+  assert.is(parseCommandLine(['--version'], {}, 0).kind, 'version');
+});
+
+test.run();

@@ -12,7 +12,7 @@ import { Journal } from '../../src/durable/journal.ts';
 import { NodeFiles } from '../../src/durable/node-files.ts';
 import { count } from '../counts.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
-import { testWhen } from '../requirements.ts';
+import { isRoot, testWhen } from '../requirements.ts';
 import { SimulatedFiles } from './simulated-files.ts';
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'entropy-mixer-files-'));
@@ -217,7 +217,7 @@ test('transfers are bounded and offsets are whole numbers', async () => {
 
 const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
 
-testWhen(canMount)(
+testWhen(canMount && isRoot)(
   'a full and a read-only disk: refused as state-unwritable, what is there can be read',
   () => {
     const root = newRoot();

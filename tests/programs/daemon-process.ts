@@ -108,11 +108,21 @@ export class DaemonProcess {
 
   /** Runs entropyctl against this daemon. */
   control(...args: readonly string[]) {
-    const command = [path.join(ROOT, 'bin', 'entropyctl'), '--runtime-dir', this.runtimeDirectory, ...args];
-    const { status, stdout, stderr } = spawnSync(process.execPath, command, {
-      encoding: 'utf8',
-      timeout: PATIENCE_MS,
-    });
+    return this.controlAs([], ...args);
+  }
+
+  /** The same behind a wrapper, such as setpriv. */
+  controlAs(wrapper: readonly string[], ...args: readonly string[]) {
+    const program = path.join(ROOT, 'bin', 'entropyctl');
+    const [command, ...rest] = [
+      ...wrapper,
+      process.execPath,
+      program,
+      '--runtime-dir',
+      this.runtimeDirectory,
+      ...args,
+    ];
+    const { status, stdout, stderr } = spawnSync(command!, rest, { encoding: 'utf8', timeout: PATIENCE_MS });
     return { code: status, stdout, stderr };
   }
 

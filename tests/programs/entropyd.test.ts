@@ -118,6 +118,27 @@ testWhen(hasRdseed && isRoot)('as an ordinary user it feeds uncredited, and says
   rmSync(root, { recursive: true });
 });
 
+testWhen(hasAddon && isRoot)(
+  'the kernel vouches for the peer: its group reads, root changes, others cannot connect',
+  async () => {
+    await withDaemon({}, async (daemon) => {
+      chmodSync(daemon.directory, 0o755);
+      const inGroup = ['setpriv', `--reuid=${NOBODY}`, '--regid=0', '--clear-groups'];
+      const change = ['system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '2'];
+      assert.is(daemon.controlAs(inGroup, 'mixer', 'ledger', 'list').code, EXIT.ok);
+      const refused = daemon.controlAs(inGroup, ...change);
+      assert.is(refused.code, EXIT.permission);
+      assert.match(refused.stderr, 'permission-denied');
+      assert.is(daemon.controlAs(asNobody, 'mixer', 'ledger', 'list').code, EXIT.permission);
+      assert.is(daemon.control(...change).code, EXIT.ok);
+      assert.match(
+        daemon.control('system', 'settings', 'kernel', 'list').stdout,
+        /entropySources .* 2 +0 +0/,
+      );
+    });
+  },
+);
+
 test('without the native part: up and READY, the gate closed, and it says why', async () => {
   const root = copyOfInstallation(['build/native']);
   await withDaemon({ root }, async (daemon) => {

@@ -89,7 +89,7 @@ function report(file, { code, signal, timedOut, output, seconds }) {
     `${verdict} ${file}  ${passed} passed, ${failed} failed, ${skipped} skipped  ${seconds.toFixed(1)} s`,
   );
   if (failed > 0) console.log(`--- ${trouble}\n${output.trim()}\n---`);
-  if (failed === 0 && long) console.log(notes(output));
+  if (failed === 0 && notes(output) !== '') console.log(notes(output));
 }
 
 function troubleOf({ code, signal, timedOut, total, passed, skipped, maySkip }) {
@@ -109,11 +109,12 @@ function figure(output, name) {
   );
 }
 
-/** Lines a test prints to report a figure begin with "# ". */
+/** Lines a test prints to report a figure begin with "# ", indented here. */
 function notes(output) {
   return output
     .split('\n')
     .filter((line) => line.startsWith('# '))
+    .map((line) => `     ${line}`)
     .join('\n');
 }
 

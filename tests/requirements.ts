@@ -23,7 +23,7 @@ export function testWhen(condition: boolean): (name: string, body: () => void | 
 /** The same for data that the project does not carry: such a skip is accepted everywhere, and says so to the runner. */
 export function testWithData(present: boolean): ReturnType<typeof testWhen> {
   return (name, body) => {
-    if (!present) console.log(`# may skip: ${name}`);
+    if (!present) console.log(`\n# may skip: ${name}`);
     testWhen(present)(name, body);
   };
 }

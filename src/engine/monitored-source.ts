@@ -162,7 +162,8 @@ export class MonitoredSource {
 
   report(): SourceReport {
     const bitsPerByte = this.rateUnits / CREDIT_UNITS_PER_BIT;
-    const bitsPerSecond = this.counts ? this.#pace.bytesPerSecond * bitsPerByte : 0;
+    const gives = this.counts && this.state.name !== 'failed';
+    const bitsPerSecond = gives ? this.#pace.bytesPerSecond * bitsPerByte : 0;
     const failures = this.state.failures;
     return {
       name: this.source.name,
@@ -221,6 +222,7 @@ export class MonitoredSource {
     try {
       read = this.source.read(target);
     } catch (error) {
+      this.#counters.add('ingest.faults');
       return { ...NOTHING_READ, failure: `the source threw: ${messageOf(error)}` };
     }
     if (read.bytes < target.length && this.source.instant) this.#counters.add('ingest.faults');

@@ -1,6 +1,6 @@
 import { messageOf } from '../../src/base/errors.ts';
 import type { DurableFiles } from '../../src/durable/durable-files.ts';
-import { count } from '../counts.ts';
+import { count, LONG } from '../counts.ts';
 import { SimulatedDisk, type Change } from './simulated-disk.ts';
 import { SimulatedFiles } from './simulated-files.ts';
 
@@ -92,10 +92,21 @@ export async function exploreCrashes<Seen>(
     await checkSurvivors(scenario, start, stop, checked, exploration);
     if (scenario.recheck !== undefined)
       await checkTwice(scenario, start, stop, checked, exploration, options);
-    if (next === undefined) return exploration;
+    if (next === undefined) return told(exploration, options);
     start.apply(next);
     after = next.label;
   }
+}
+
+/** In the long form, an exploration with every sync in place reports its size. */
+function told(exploration: Exploration, options: CrashOptions): Exploration {
+  const { operations, disks, sampledStops } = exploration;
+  if (LONG && Object.keys(options).length === 0) {
+    console.log(
+      `\n# crash simulator: ${operations} operations, ${disks} disks, ${sampledStops} stops sampled`,
+    );
+  }
+  return exploration;
 }
 
 /** The violation that the exploration finds; undefined when every promise holds. */

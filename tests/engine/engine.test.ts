@@ -141,6 +141,57 @@ test('a failed source closes the gate; restored by an operator it starts up and 
   await engine.stop();
 });
 
+test('a failure voids what the source was credited since the last block: restored, it begins at nothing', async () => {
+  const { engine, clock, sources, feeds } = engineFixture({ mask: 1, interruptsReady: 1024 });
+  engine.start();
+  sources.interrupts.ready = 10_240;
+  await clock.advance(100);
+  sources.interrupts.failure = 'total failure';
+  await clock.advance(100);
+  sources.interrupts.failure = '';
+  sources.interrupts.ready = 1024;
+  engine.restoreSource('interrupts', 'clock source fixed');
+  sources.interrupts.ready = 10_240;
+  await clock.advance(1000);
+  assert.is(feeds.length, 0, 'half a block from before the failure is gone');
+  sources.interrupts.ready = 10_240;
+  await clock.advance(1000);
+  assert.is(feeds.length, 1);
+  await engine.stop();
+});
+
+test('words whose halves are equal do not pass the start-up test', async () => {
+  const { engine, clock, tap, feeds, stateOf } = engineFixture({ mask: 4 });
+  tap.open((_, samples) => {
+    for (let at = 0; at < samples.length; at += 8) samples.copyWithin(at + 4, at, at + 4);
+  });
+  engine.start();
+  await clock.advance(1000);
+  assert.is(stateOf('rdseed'), 'failed');
+  assert.is(feeds.length, 0);
+  await engine.stop();
+});
+
+test('raw samples and blocks are wiped where they were held, as soon as they were used', async () => {
+  const { engine, clock, sources, sink } = engineFixture({ mask: 6 });
+  engine.start();
+  await clock.advance(0);
+  for (const held of [sources.rdseed.lastTarget, sources.rdrand.lastTarget, sink.lastGiven]) {
+    assert.ok(held.length > 0);
+    assert.ok(held.every((byte) => byte === 0));
+  }
+  await engine.stop();
+});
+
+test('write(2) cannot ask for credit, so none is told as asked', async () => {
+  const { engine, clock, sink, feeds } = engineFixture({ mask: 4, creditCpu: true });
+  sink.path = 'write';
+  engine.start();
+  await clock.advance(0);
+  assert.is(feeds[0]?.creditAskedBits, 0);
+  await engine.stop();
+});
+
 test('a source that throws has failed; nothing else has', async () => {
   const { engine, clock, sources, stateOf } = engineFixture({ mask: 6 });
   engine.start();

@@ -19,6 +19,8 @@ export class FakeSource implements NoiseSource {
   creditable = 1;
   failure = '';
   throws = false;
+  /** The buffer of the last read: what it holds afterwards is what the reader left there. */
+  lastTarget: Uint8Array = new Uint8Array(0);
   readonly #stream: SeededStream;
 
   constructor(name: SourceName, options: { readonly ready?: number } = {}) {
@@ -35,6 +37,7 @@ export class FakeSource implements NoiseSource {
 
   read(target: Uint8Array): SampleRead {
     this.reads += 1;
+    this.lastTarget = target;
     if (this.throws) throw new Error('device on fire');
     if (this.failure !== '') return { ...NOTHING_READ, failure: this.failure };
     const bytes = Math.min(target.length, this.ready);

@@ -9,7 +9,8 @@ import type { ControlService, Peer } from '../contract/control-service.ts';
 import { EVENT_STREAM_DEFAULTS, EventStream, type EventStreamOptions } from './event-stream.ts';
 import { createListener, LISTENER_LIMITS, type ListenerLimits } from './http-listener.ts';
 import { Peers } from './peers.ts';
-import { buildServer, type ControlApp } from './server.ts';
+import type { ControlApp } from './control-app.ts';
+import { buildServer } from './server.ts';
 import { prepareSocketPlace } from './socket-place.ts';
 
 export interface ControlSocketOptions {

@@ -4,7 +4,7 @@ import { errnoOf, EntropyError } from '../base/errors.ts';
 import { KIB } from '../base/units.ts';
 import type { EventStream } from './event-stream.ts';
 import { writeRawProblem } from './raw-problem.ts';
-import type { ControlApp } from './server.ts';
+import type { ControlApp } from './control-app.ts';
 
 /** Bounds of one listener: what a client may take of it, however it behaves. Timeouts are Node's own timers. */
 export interface ListenerLimits {

@@ -1,20 +1,13 @@
-import fastify, {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type RawServerDefault,
-} from 'fastify';
+import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { EntropyError, errnoOf, isEntropyError, messageOf } from '../base/errors.ts';
-import type { Counters } from '../base/counters.ts';
 import type { Log } from '../base/log.ts';
 import { KIB } from '../base/units.ts';
-import type { ControlService } from '../contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
 import type { RouteAccess } from '../contract/routes.ts';
-import { requireAccess, type Peers } from './peers.ts';
+import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
+import { requireAccess } from './peers.ts';
 import { registerV1Routes } from './v1-routes.ts';
 import { validatorOf } from './validation.ts';
 
@@ -24,26 +17,6 @@ declare module 'fastify' {
     access?: RouteAccess;
   }
 }
-
-export interface ServerOptions {
-  /** The OpenAPI document that the build made; undefined where it was not built. */
-  readonly openApiFile: string | undefined;
-}
-
-export interface ServerDependencies {
-  readonly service: ControlService;
-  readonly peers: Peers;
-  readonly counters: Counters;
-  readonly log: Log;
-}
-
-export type ControlApp = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyInstance['log'],
-  TypeBoxTypeProvider
->;
 
 const BODY_LIMIT_BYTES = 64 * KIB;
 

@@ -4,7 +4,7 @@ import type { ControlService } from '../contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
 import { ROUTES, type RouteEntry } from '../contract/routes.ts';
 import { keptEvents } from './kept-events.ts';
-import type { ControlApp, ServerDependencies, ServerOptions } from './server.ts';
+import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
 
 /** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
 export function registerV1Routes(

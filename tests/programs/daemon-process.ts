@@ -169,7 +169,7 @@ export function copyOfInstallation(without: readonly string[] = []): string {
 /** Starts a daemon, waits until it is ready, lets the test use it, and cleans up whatever happens. */
 export async function withDaemon(
   options: DaemonProcessOptions,
-  use: (daemon: DaemonProcess) => Promise<void>,
+  use: (daemon: DaemonProcess) => void | Promise<void>,
 ): Promise<void> {
   const daemon = new DaemonProcess(options);
   try {

@@ -121,7 +121,7 @@ testWhen(hasRdseed && isRoot)('as an ordinary user it feeds uncredited, and says
 testWhen(hasAddon && isRoot)(
   'the kernel vouches for the peer: its group reads, root changes, others cannot connect',
   async () => {
-    await withDaemon({}, async (daemon) => {
+    await withDaemon({}, (daemon) => {
       chmodSync(daemon.directory, 0o755);
       const inGroup = ['setpriv', `--reuid=${NOBODY}`, '--regid=0', '--clear-groups'];
       const change = ['system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '2'];

@@ -1,0 +1,29 @@
+import type { FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Counters } from '../base/counters.ts';
+import type { Log } from '../base/log.ts';
+import type { ControlService } from '../contract/control-service.ts';
+import type { Peers } from './peers.ts';
+
+/** What the server and its routes are made of. */
+
+export interface ServerOptions {
+  /** The OpenAPI document that the build made; undefined where it was not built. */
+  readonly openApiFile: string | undefined;
+}
+
+export interface ServerDependencies {
+  readonly service: ControlService;
+  readonly peers: Peers;
+  readonly counters: Counters;
+  readonly log: Log;
+}
+
+export type ControlApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyInstance['log'],
+  TypeBoxTypeProvider
+>;

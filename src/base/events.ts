@@ -10,10 +10,16 @@ export interface EventEntry {
   readonly meaning: string;
   /** What an operator should do; empty when nothing is to be done. */
   readonly whatToDo: string;
+  /** True for what happens all the time: of such events the oldest are forgotten first. */
+  readonly routine: boolean;
 }
 
 function event(severity: Severity, meaning: string, whatToDo = ''): EventEntry {
-  return { severity, meaning, whatToDo };
+  return { severity, meaning, whatToDo, routine: false };
+}
+
+function routine(severity: Severity, meaning: string): EventEntry {
+  return { severity, meaning, whatToDo: '', routine: true };
 }
 
 /** The closed table of events. Ids are stable; details are named values and never carry entropy or keys. */
@@ -69,7 +75,7 @@ export const EVENTS = {
     'A needed block cannot be extracted; nothing is credited or served.',
     'The reason is in the detail; it reopens by itself.',
   ),
-  'kernel.fed': event('info', 'Bytes were given to the kernel pool.'),
+  'kernel.fed': routine('info', 'Bytes were given to the kernel pool; the ledger keeps each feed.'),
   'kernel.feed.waiting': event('notice', 'A kernel feed is due but no full-entropy block is ready.'),
   'kernel.feed.failed': event(
     'error',
@@ -136,6 +142,8 @@ export class EventBus implements EventSink {
   readonly #kept: EventRecord[] = [];
   readonly #subscribers = new Set<(record: EventRecord) => void>();
   #sequence = 0;
+  /** Sequence of the newest event that was forgotten and was not routine. */
+  #forgotten = 0;
 
   constructor(
     options: EventBusOptions,
@@ -155,18 +163,21 @@ export class EventBus implements EventSink {
       detail,
     };
     this.#kept.push(record);
-    if (this.#kept.length > this.#capacity) this.#kept.shift();
+    if (this.#kept.length > this.#capacity) this.#forgetOne();
     for (const deliver of this.#subscribers) this.#deliver(deliver, record);
   }
 
-  /** Kept events after the given sequence, oldest first; `oldest` tells a reader whether he missed any. */
+  /**
+   * Kept events after the given sequence, oldest first. From `oldest` on none is missing but routine ones, so a reader who saw all
+   * before it has missed nothing else.
+   */
   since(sequence: number): {
     readonly oldest: number;
     readonly latest: number;
     readonly records: EventRecord[];
   } {
     return {
-      oldest: this.#kept[0]?.sequence ?? this.#sequence + 1,
+      oldest: this.#forgotten + 1,
       latest: this.#sequence,
       records: this.#kept.filter((record) => record.sequence > sequence),
     };
@@ -176,6 +187,13 @@ export class EventBus implements EventSink {
   subscribe(deliver: (record: EventRecord) => void): () => void {
     this.#subscribers.add(deliver);
     return () => this.#subscribers.delete(deliver);
+  }
+
+  /** The oldest routine event goes first: no number of feeds pushes out the failure of a source. */
+  #forgetOne(): void {
+    const at = this.#kept.findIndex(({ id }) => EVENTS[id].routine);
+    const [forgotten] = this.#kept.splice(Math.max(0, at), 1);
+    if (at < 0 && forgotten !== undefined) this.#forgotten = forgotten.sequence;
   }
 
   /** A subscriber that throws loses the event; whoever emitted it must not suffer for that. */

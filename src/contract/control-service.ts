@@ -18,7 +18,7 @@ export interface Peer {
 }
 
 export interface EventPage {
-  /** Sequence of the oldest event still kept. */
+  /** From this sequence on none is missing but routine events, of which fewer are kept. */
   readonly oldest: number;
   /** Sequence of the newest event; 0 before the first. */
   readonly latest: number;

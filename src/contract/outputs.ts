@@ -232,7 +232,10 @@ export type Problem = Static<typeof ProblemSchema>;
 /** Kept events after a position. A reader that finds `oldest` above the next he wanted has missed some. */
 export const EventPageSchema = Type.Object(
   {
-    oldest: Type.Integer({ minimum: 0, description: 'Sequence of the oldest event still kept' }),
+    oldest: Type.Integer({
+      minimum: 0,
+      description: 'From this sequence on none but routine events is missing',
+    }),
     latest: Type.Integer({ minimum: 0, description: 'Sequence of the newest event; 0 before the first' }),
     records: Type.Array(EventReportSchema),
   },

@@ -37,10 +37,10 @@ export function createLog(options: LoggingOptions): Log {
 export function logEvents(bus: EventBus, log: Log): void {
   let previous: EventRecord['id'] | undefined;
   bus.subscribe((record) => {
-    const routine = record.id === 'kernel.fed' && previous === 'kernel.fed';
-    previous = record.id;
-    const level = routine ? 'debug' : LEVEL_OF[record.severity];
     const entry = EVENTS[record.id];
+    const again = entry.routine && previous === record.id;
+    previous = record.id;
+    const level = again ? 'debug' : LEVEL_OF[record.severity];
     const whatToDo = level === 'warn' || level === 'error' ? entry.whatToDo : '';
     log[level](record.id, { ...record.detail, meaning: `${entry.meaning} ${whatToDo}`.trim() });
   });

@@ -37,6 +37,21 @@ test('only the last events are kept, and a reader can tell that he missed some',
   assert.equal(events.since(5).records, []);
 });
 
+test('routine events make room first: no number of feeds pushes out the failure of a source', () => {
+  const { events } = bus(3);
+  events.emit('source.failed');
+  for (let n = 0; n < 100; n++) events.emit('kernel.fed');
+  events.emit('gate.closed');
+  assert.equal(
+    events.since(0).records.map((record) => `${record.sequence} ${record.id}`),
+    ['1 source.failed', '101 kernel.fed', '102 gate.closed'],
+  );
+  assert.is(events.since(0).oldest, 1, 'nothing but routine events is missing');
+  events.emit('gate.open');
+  events.emit('gate.closed');
+  assert.is(events.since(0).oldest, 2, 'now the first is gone');
+});
+
 test('an empty bus has nothing before its first event', () => {
   assert.equal(bus(2).events.since(0), { oldest: 1, latest: 0, records: [] });
 });

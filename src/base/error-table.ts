@@ -278,7 +278,7 @@ export const ERRORS = {
     EXIT.stateRefused,
     false,
     'The state archive is damaged or was altered; it is refused and kept as it is.',
-    'Restore bootbank/state.tgz from a copy, or move it away to start from defaults; the gate stays closed until then.',
+    'Put bootbank/state.previous.tgz or a copy in its place, or move it away to start from defaults; then restart. The gate stays closed until then.',
   ),
   'state-version-newer': entry(
     500,

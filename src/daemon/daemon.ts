@@ -109,6 +109,7 @@ export class Daemon {
       channel: worker,
       clock,
       events: bus,
+      log,
       counters,
       onFed: (feed) => void service.recordFeed(feed),
       onLost: (because) => {

@@ -6,9 +6,10 @@
  *                        └ start-failed with the error's code
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { SystemClock } from '../base/clock.ts';
+import { type Clock, SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import type { EventSink } from '../base/events.ts';
+import type { Log, LogFields } from '../base/log.ts';
 import { Engine } from '../engine/engine.ts';
 import { type EnginePort, refusal, serveEngine } from '../engine/engine-port.ts';
 import { cpuRandomVerdict } from '../hardware/cpu-deny-list.ts';
@@ -91,7 +92,7 @@ function buildEngine(data: EngineThreadData, start: EngineStart, { hardware, mix
       events,
       tap: new SampleTap(),
       sources: localSources(hardware),
-      sink: new LinuxKernelSink({ events, startWriter: writerStarter(data, clock) }),
+      sink: new LinuxKernelSink({ events, startWriter: writerStarter(data, clock, portLog(port)) }),
       random: (target) => hardware.random(target),
       onFed: (feed) => port.postMessage({ kind: 'fed', feed }),
     },
@@ -126,14 +127,21 @@ function localSources(hardware: Hardware): NoiseSource[] {
   ];
 }
 
-function writerStarter(data: EngineThreadData, clock: SystemClock): (() => KernelWriterClient) | undefined {
+function writerStarter(
+  data: EngineThreadData,
+  clock: Clock,
+  log: Log,
+): (() => KernelWriterClient) | undefined {
   const { kernelWriterPath } = data;
   if (kernelWriterPath === undefined) return undefined;
-  // What the writer says on standard error is told with the event of its loss.
-  const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  return () => KernelWriterClient.start({ path: kernelWriterPath }, { clock, log: silent });
+  return () => KernelWriterClient.start({ path: kernelWriterPath }, { clock, log });
 }
 
-function ignore(): void {
-  // Nothing to log to in this thread.
+/** Only the main thread has a log; lines from here travel to it. */
+function portLog(port: EnginePort): Log {
+  const at =
+    (level: keyof Log) =>
+    (message: string, fields: LogFields = {}) =>
+      port.postMessage({ kind: 'log', level, message, fields });
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
+import type { Log } from '../base/log.ts';
 import type { Feed } from '../kernel/pool-feeder.ts';
 import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from './engine-messages.ts';
 
@@ -17,6 +18,7 @@ export interface EngineClientDependencies {
   readonly channel: EngineChannel;
   readonly clock: Clock;
   readonly events: EventSink;
+  readonly log: Log;
   readonly counters: Counters;
   readonly onFed: (feed: Feed) => void;
   /** The thread ended without being asked to. */
@@ -40,6 +42,7 @@ export class EngineClient {
   readonly #channel: EngineChannel;
   readonly #clock: Clock;
   readonly #events: EventSink;
+  readonly #log: Log;
   readonly #counters: Counters;
   readonly #onFed: (feed: Feed) => void;
   readonly #onLost: (because: string) => void;
@@ -52,6 +55,7 @@ export class EngineClient {
     this.#channel = dependencies.channel;
     this.#clock = dependencies.clock;
     this.#events = dependencies.events;
+    this.#log = dependencies.log;
     this.#counters = dependencies.counters;
     this.#onFed = dependencies.onFed;
     this.#onLost = dependencies.onLost;
@@ -120,6 +124,8 @@ export class EngineClient {
         return this.#events.emit(message.event, message.detail);
       case 'fed':
         return this.#onFed(message.feed);
+      case 'log':
+        return this.#log[message.level](message.message, message.fields);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { EventDetail, EventId } from '../base/events.ts';
+import type { Log, LogFields } from '../base/log.ts';
 import type { SourceName } from '../base/names.ts';
 import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
 import type { Feed, PoolFeederSettings } from '../kernel/pool-feeder.ts';
@@ -32,4 +33,5 @@ export type EngineMessage =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: EngineCalls[EngineCallName]['answer'] }
   | { readonly kind: 'refused'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'event'; readonly event: EventId; readonly detail: EventDetail }
-  | { readonly kind: 'fed'; readonly feed: Feed };
+  | { readonly kind: 'fed'; readonly feed: Feed }
+  | { readonly kind: 'log'; readonly level: keyof Log; readonly message: string; readonly fields: LogFields };

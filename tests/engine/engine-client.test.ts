@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
 import { isEntropyError } from '../../src/base/errors.ts';
 import { EventBus } from '../../src/base/events.ts';
+import type { Log } from '../../src/base/log.ts';
 import { type EngineChannel, EngineClient } from '../../src/engine/engine-client.ts';
 import type { EngineMessage, EngineRequest } from '../../src/engine/engine-messages.ts';
 import { type EnginePort, serveEngine } from '../../src/engine/engine-port.ts';
@@ -35,15 +36,19 @@ function clientOver(clientEnd: EngineChannel) {
   const counters = new Counters();
   const bus = new EventBus({ capacity: 10 }, { clock, counters });
   const lost: string[] = [];
+  const lines: string[] = [];
+  const line = (message: string) => void lines.push(message);
+  const log: Log = { debug: line, info: line, warn: line, error: line };
   const client = new EngineClient({
     channel: clientEnd,
     clock,
     counters,
     events: bus,
+    log,
     onFed: () => undefined,
     onLost: (because) => lost.push(because),
   });
-  return { client, clock, counters, bus, lost };
+  return { client, clock, counters, bus, lost, lines };
 }
 
 async function running() {
@@ -75,12 +80,14 @@ test('a refusal keeps its code across the threads', async () => {
   await rejectsWith(client.call('generate', 65_537), 'internal');
 });
 
-test('events and only events of the table arrive on the bus', async () => {
+test('events arrive on the bus, and lines in the log', async () => {
   const { clientEnd, engineEnd } = channel();
-  const { bus } = clientOver(clientEnd);
+  const { bus, lines } = clientOver(clientEnd);
   engineEnd.postMessage({ kind: 'event', event: 'gate.open', detail: {} });
+  engineEnd.postMessage({ kind: 'log', level: 'warn', message: 'kernel-writer says no', fields: {} });
   await settle();
   assert.is(bus.since(0).records[0]?.id, 'gate.open');
+  assert.equal(lines, ['kernel-writer says no']);
 });
 
 test('at most 64 requests wait; the next is refused at once and counted', async () => {

@@ -3,7 +3,7 @@
  * the kernel's entropy pool (RNDADDENTROPY), ask for a reseed (RNDRESEEDCRNG) and read the pool's count
  * (RNDGETENTCNT), on request of the process that started it.
  *
- * Requests come over the Unix stream socket inherited as descriptor 3; all numbers are little endian.
+ * Requests come over the Unix stream socket inherited as descriptor 3, in this host's byte order: both ends are here.
  *
  *   request  magic u32 | operation u32 | bytes u32 | creditBits u32 | bytes x u8
  *   reply    magic u32 | operation u32 | errno i32 (0: done) | entropyBefore i32 | entropyAfter i32
@@ -35,9 +35,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the protocol is read as it lies in memory");
-_Static_assert(RNDGETENTCNT == 0x80045200 && RNDADDENTROPY == 0x40085203, "the ioctl numbers of random(4)");
 
 #ifndef RNDRESEEDCRNG
 #define RNDRESEEDCRNG _IO('R', 0x07)

@@ -1,13 +1,11 @@
 // Builds all that runs: the mixer module, the native part where a compiler is, one bundle a program, and openapi.json.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-rmSync(path.join(root, 'out'), { recursive: true, force: true });
 script('build-native.mjs');
 script('build-wasm.mjs');
 await bundle({

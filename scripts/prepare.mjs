@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -18,6 +19,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const installMark = path.join(root, 'node_modules', '.entropy-mixer-installed');
+const turnFile = path.join(root, '.preparing');
 const buildMark = path.join(root, 'out', 'built-from');
 const buildInputs = [
   'src',
@@ -25,19 +27,73 @@ const buildInputs = [
   'native',
   'scripts',
   'asconfig.json',
+  'tsconfig.json',
   'package.json',
   'package-lock.json',
 ];
 
-const lockDigest = digestOf(['package-lock.json']);
-if (readMark(installMark) !== lockDigest) {
-  run('Installing packages (npm ci)', npmCommand(['ci', '--include=dev', '--no-fund', '--no-audit']));
-  writeFileSync(installMark, lockDigest);
+/** What a build leaves: when one of them is gone, the mark is not believed. */
+const products = [
+  'build/mixer.digests.json',
+  'out/entropyd.js',
+  'out/engine-thread.js',
+  'out/entropyctl.js',
+  'out/openapi.json',
+].map((name) => path.join(root, name));
+
+prepare();
+
+function prepare() {
+  if (isReady()) return;
+  const release = takeTurn();
+  try {
+    // Whoever was before may have done it all.
+    if (isReady()) return;
+    const lockDigest = digestOf(['package-lock.json']);
+    if (readMark(installMark) !== lockDigest) {
+      run('Installing packages (npm ci)', npmCommand(['ci', '--include=dev', '--no-fund', '--no-audit']));
+      writeFileSync(installMark, lockDigest);
+    }
+    if (!isBuilt()) {
+      run('Building', [process.execPath, path.join(root, 'scripts', 'build.mjs')]);
+      writeFileSync(buildMark, digestOf(buildInputs));
+    }
+  } finally {
+    release();
+  }
 }
-const sourceDigest = digestOf(buildInputs);
-if (readMark(buildMark) !== sourceDigest) {
-  run('Building', [process.execPath, path.join(root, 'scripts', 'build.mjs')]);
-  writeFileSync(buildMark, sourceDigest);
+
+function isReady() {
+  return readMark(installMark) === digestOf(['package-lock.json']) && isBuilt();
+}
+
+function isBuilt() {
+  return readMark(buildMark) === digestOf(buildInputs) && products.every((product) => existsSync(product));
+}
+
+/** One at a time: `npm start` and `npm test` in one fresh clone must not install over each other. */
+function takeTurn() {
+  for (let told = false; ; told = true) {
+    try {
+      writeFileSync(turnFile, String(process.pid), { flag: 'wx' });
+      return () => rmSync(turnFile, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = Number(readMark(turnFile));
+    if (!isAlive(holder)) rmSync(turnFile, { force: true });
+    else if (!told)
+      process.stderr.write(`entropy-mixer: waiting for process ${holder}, which prepares this folder\n`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 function readMark(file) {
@@ -84,6 +140,7 @@ function run(what, [command, ...args]) {
   process.stderr.write(
     `entropy-mixer: ${what} failed (${result.error?.message ?? `exit ${String(result.status)}`})\n`,
   );
+  rmSync(turnFile, { force: true });
   process.exit(1);
 }
 

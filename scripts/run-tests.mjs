@@ -19,6 +19,18 @@ const AT_A_TIME = 2;
 const files = testFiles(path.join(root, 'tests')).filter(
   (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
 );
+/** Process groups of the test files that run now. */
+const running = new Set();
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+]) {
+  process.on(signal, () => {
+    for (const group of running) killGroup(group);
+    process.exit(code);
+  });
+}
+
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const queue = [...files];
 await Promise.all(Array.from({ length: AT_A_TIME }, worker));
@@ -49,6 +61,7 @@ function runFile(file) {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
+    running.add(child.pid);
     let output = '';
     let timedOut = false;
     const collect = (chunk) => {
@@ -58,10 +71,11 @@ function runFile(file) {
     child.stderr.on('data', collect);
     const timer = setTimeout(() => {
       timedOut = true;
-      process.kill(-child.pid, 'SIGKILL');
+      killGroup(child.pid);
     }, FILE_LIMIT_MS);
     child.on('close', (code, signal) => {
       clearTimeout(timer);
+      running.delete(child.pid);
       resolve({
         code,
         signal,
@@ -71,6 +85,14 @@ function runFile(file) {
       });
     });
   });
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended in this moment.
+  }
 }
 
 /** Adds one file's counts to the totals and tells about it; whatever cannot be counted is a failure. */

@@ -18,16 +18,19 @@ export interface ListenerLimits {
   readonly timeoutCheckMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs: number;
+  /** How long a connection may stand still with an answer unread. */
+  readonly stillTimeoutMs: number;
 }
 
 export const LISTENER_LIMITS: ListenerLimits = {
   maximumConnections: 128,
-  maximumRequestsPerConnection: 1_000,
+  maximumRequestsPerConnection: 64,
   maximumHeaderBytes: 8 * KIB,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   timeoutCheckMs: 2_000,
   keepAliveTimeoutMs: 5_000,
+  stillTimeoutMs: 30_000,
 };
 
 /** A bounded HTTP server in front of the routes and the event stream; it does not listen yet. */
@@ -42,6 +45,7 @@ export function createListener(app: ControlApp, stream: EventStream, limits: Lis
     },
     (request, response) => app.routing(request, response),
   );
+  server.timeout = limits.stillTimeoutMs;
   server.maxConnections = limits.maximumConnections;
   server.maxRequestsPerSocket = limits.maximumRequestsPerConnection;
   server.on('upgrade', (request, socket, head) => stream.upgrade(request, socket, head));

@@ -1,8 +1,8 @@
-import { lstat, mkdir, unlink } from 'node:fs/promises';
+import { lstat, unlink } from 'node:fs/promises';
 import net from 'node:net';
-import path from 'node:path';
 import { EntropyError, errnoOf, messageOf } from '../base/errors.ts';
 import { controlSocketPath } from '../contract/directories.ts';
+import { makeDirectories } from '../durable/make-directories.ts';
 
 /** sun_path of unix(7) holds 108 bytes with its final NUL; a longer name is cut in silence and means another file. */
 const MAXIMUM_SOCKET_PATH_BYTES = 107;
@@ -33,7 +33,7 @@ async function prepareDirectory(directory: string, uid: number): Promise<void> {
   const unusable = (reason: string): EntropyError =>
     new EntropyError('runtime-dir-unusable', `${directory}: ${reason}`);
   try {
-    await makeDirectories(directory);
+    await makeDirectories(directory, DIRECTORY_MODE);
   } catch (error) {
     throw unusable(messageOf(error));
   }
@@ -41,23 +41,6 @@ async function prepareDirectory(directory: string, uid: number): Promise<void> {
   if (!found.isDirectory()) throw unusable('it is not a directory');
   if (found.uid !== uid) throw unusable(`it belongs to uid ${found.uid}, not to ${uid}`);
   if ((found.mode & WRITABLE_BY_OTHERS) !== 0) throw unusable('others than its owner can write to it');
-}
-
-/**
- * The folder and those above it, 0755. Not mkdir's own `recursive`: under a file system that lets nobody make a folder
- * and says ENOENT to it (/proc), that one tries for ever.
- */
-async function makeDirectories(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, DIRECTORY_MODE);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'EEXIST') return;
-    const parent = path.dirname(directory);
-    if (errno !== 'ENOENT' || parent === directory) throw error;
-    await makeDirectories(parent);
-    await mkdir(directory, DIRECTORY_MODE);
-  }
 }
 
 async function removeStaleSocket(socketPath: string): Promise<void> {

@@ -1,11 +1,16 @@
 import packageJson from '../../package.json' with { type: 'json' };
+import { EXIT } from '../base/errors.ts';
 import { SystemClock } from '../base/clock.ts';
 import { run } from './main.ts';
 
 /** The program: the only file of the control command that touches the process. */
 
-// A reader that goes away (`| head`) ends the program in silence, as it does others.
-process.stdout.on('error', () => process.exit(0));
+// A reader that goes away (`| head`) is no failure; an answer that could not be written (a full disk) is.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  process.stderr.write(`Error: the answer could not be written: ${error.code ?? error.message}\n`);
+  process.exit(EXIT.failed);
+});
 
 process.exitCode = await run(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),

@@ -156,6 +156,8 @@ export function parseConfiguration(input: unknown): PartialConfiguration {
 /** A change from JSON: like a configuration, and null stands for the default. Throws as parseConfiguration does. */
 export function parseChange(input: unknown): ConfigurationChange {
   const entries = entriesOf(input).map(([key, value]) => [key, value === null ? null : checked(key, value)]);
+  if (entries.length === 0)
+    throw new EntropyError('parameter-invalid', 'a change names at least one parameter');
   return Object.freeze(Object.fromEntries(entries) as ConfigurationChange);
 }
 

@@ -61,7 +61,7 @@ export class Daemon {
   readonly #dependencies: DaemonDependencies;
   /** What was opened, to be closed in reverse order. */
   readonly #closers: (() => Promise<void> | void)[] = [];
-  #stopping: Promise<void> | undefined;
+  #stopping: Promise<boolean> | undefined;
 
   private constructor(dependencies: DaemonDependencies) {
     this.#dependencies = dependencies;
@@ -79,8 +79,8 @@ export class Daemon {
     }
   }
 
-  /** Ends in order; a second call waits for the first. */
-  stop(): Promise<void> {
+  /** Ends in order; a second call waits for the first. False when a part did not close, as the log tells. */
+  stop(): Promise<boolean> {
     this.#stopping ??= this.#closeAll();
     return this.#stopping;
   }
@@ -98,31 +98,36 @@ export class Daemon {
     });
     const hardware = this.#openHardware(bus, environment);
     const worker = this.#startThread(options);
-
-    const random = new OwnRandomness({
-      kernel: (target) => hardware.random(target),
-      generate: (bytes) => engine.call('generate', bytes),
-    });
-    this.#closers.push(() => random.close());
-    const state = await this.#openState(options, hardware, random.fill, bus);
+    // Listens from the first moment: a thread that fails while the state is being opened must not do so unheard.
     const engine = new EngineClient({
       channel: worker,
       clock,
       events: bus,
       log,
       counters,
+      // Feeds come after the start message only, when there is a service.
       onFed: (feed) => void service.recordFeed(feed),
       onLost: (because) => {
         bus.emit('engine.failed', { because });
         this.#dependencies.onFatal(because);
       },
     });
+    const random = new OwnRandomness({
+      kernel: (target) => hardware.random(target),
+      generate: (bytes) => engine.call('generate', bytes),
+    });
+    this.#closers.push(() => random.close());
+    const state = await this.#openState(options, hardware, random.fill, bus);
     const service = new EntropyService(
       { version: installation.version, state: state.report },
       { ...state, engine, bus, counters, clock },
     );
+    const notTaken = (error: unknown): void =>
+      log.error('the engine did not take the new feed settings; they are in force at the next start', {
+        because: messageOf(error),
+      });
     state.config.register(
-      feedParticipant((settings) => void engine.call('configureFeed', settings).catch(ignore)),
+      feedParticipant((settings) => void engine.call('configureFeed', settings).catch(notTaken)),
     );
     bus.subscribe(({ id }) => {
       if (id === 'gate.open') void random.refresh();
@@ -207,14 +212,17 @@ export class Daemon {
     return path.join(this.#dependencies.installation.root, 'build', ...names);
   }
 
-  async #closeAll(): Promise<void> {
+  async #closeAll(): Promise<boolean> {
+    let clean = true;
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       try {
         await close();
       } catch (error) {
+        clean = false;
         this.#dependencies.log.error('a part did not close', { because: messageOf(error) });
       }
     }
+    return clean;
   }
 }
 
@@ -234,8 +242,4 @@ function isExecutable(file: string): boolean {
   } catch {
     return false;
   }
-}
-
-function ignore(): void {
-  // The engine's loss is told by its client.
 }

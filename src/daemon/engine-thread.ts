@@ -52,7 +52,12 @@ function main(): void {
       directory: data.moduleDirectory,
       ...(data.mixerBuild && { build: data.mixerBuild }),
     });
-    mixer.lockMemory((memory) => hardware.lockMemory(memory));
+    const locked = mixer.lockMemory((memory) => hardware.lockMemory(memory));
+    if (hardware.addon && !locked) {
+      portLog(enginePort).warn(
+        'the mixer could not be locked into RAM and may be swapped out: raise RLIMIT_MEMLOCK',
+      );
+    }
     port.once('message', (start: EngineStart) => {
       const engine = buildEngine(data, start, { hardware, mixer, port: enginePort });
       serveEngine(engine, enginePort);

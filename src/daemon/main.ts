@@ -2,10 +2,14 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import manifest from '../../package.json' with { type: 'json' };
+import { SystemClock } from '../base/clock.ts';
 import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
 import { type DaemonOptions, helpText, parseCommandLine } from './options.ts';
+
+/** How long a start may still take after it was told to stop. */
+const START_PATIENCE_MS = 5_000;
 
 await main();
 
@@ -35,15 +39,26 @@ async function run(options: DaemonOptions, uid: number): Promise<void> {
     log,
     onFatal: () => process.exit(EXIT.internal),
   });
+  let started = false;
   // A supervisor's SIGTERM and a terminal's Ctrl-C mean the same; Ctrl-C under npm arrives twice. Asked to stop while it
   // starts, it stops once it has.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      void starting.then((daemon) => daemon.stop()).then(() => process.exit(EXIT.ok));
+      // A disk or device that does not answer can keep a start from ever ending.
+      if (!started) new SystemClock().after(START_PATIENCE_MS, () => process.exit(EXIT.failed));
+      // A start that failed is told by whoever waits for it.
+      void starting
+        .then((daemon) => daemon.stop())
+        .then((clean) => process.exit(clean ? EXIT.ok : EXIT.failed), ignore);
     });
   }
   await starting;
+  started = true;
   log.info(`look: ${lookCommand(options)}`);
+}
+
+function ignore(): void {
+  // See above.
 }
 
 /** The command that shows what this daemon does, as it can be typed. */

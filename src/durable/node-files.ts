@@ -10,6 +10,7 @@ import {
   type DurableFiles,
 } from './durable-files.ts';
 import { FileCounter } from './file-counter.ts';
+import { makeDirectories } from './make-directories.ts';
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
@@ -191,11 +192,8 @@ class NodeFile implements DurableFile {
 
 /** Makes the root and what is missing above it, each durable in its parent where that may be opened. */
 async function makeRoot(root: string): Promise<void> {
-  const firstMade = await mkdir(root, { recursive: true, mode: DIRECTORY_MODE });
-  if (firstMade === undefined) return;
-  for (let made = root; made.length >= firstMade.length; made = path.dirname(made)) {
-    await syncDirectoryAt(path.dirname(made)).catch(() => undefined);
-  }
+  const made = await makeDirectories(root, DIRECTORY_MODE);
+  for (const directory of made) await syncDirectoryAt(path.dirname(directory)).catch(() => undefined);
 }
 
 async function assertPrivate(root: string): Promise<void> {

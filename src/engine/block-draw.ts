@@ -45,7 +45,7 @@ export class BlockDraw implements BlockSupply {
       credits.push(...more);
     }
     if (credits.length === 0) this.#missed();
-    else this.#satisfied();
+    else this.#gate.extracted();
     return { credits };
   }
 
@@ -54,7 +54,7 @@ export class BlockDraw implements BlockSupply {
     const reserved = this.#fill() && this.#mixer.reserveSeed();
     if (!reserved) return false;
     this.#counters.add('blocks.extracted');
-    this.#satisfied();
+    this.#gate.extracted();
     return true;
   }
 
@@ -96,11 +96,6 @@ export class BlockDraw implements BlockSupply {
 
   #poolIsEmpty(): boolean {
     return this.#mixer.creditUnits().every((units) => units === 0);
-  }
-
-  #satisfied(): void {
-    this.#gate.extracted();
-    this.#collector.satisfied();
   }
 
   #missed(): void {

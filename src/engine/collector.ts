@@ -41,25 +41,16 @@ export class Collector {
     return this.sources.find((candidate) => candidate.source.name === name);
   }
 
-  /** Sources that may give to a block now. */
-  get healthy(): MonitoredSource[] {
-    return this.sources.filter((source) => source.state.healthy);
-  }
-
-  /** Bits of the mask whose source is healthy. */
+  /** Bits of the mask whose source is healthy and gives samples. */
   get honoured(): number {
-    return this.healthy.reduce((mask, source) => mask | SOURCE_BITS[source.source.name], 0);
+    const honoured = this.sources.filter((source) => source.state.honoured);
+    return honoured.reduce((mask, source) => mask | SOURCE_BITS[source.source.name], 0);
   }
 
   /** The only source that can be read, when there is just one. */
   get soleSource(): MonitoredSource | undefined {
     const readable = this.sources.filter((source) => source.state.readable);
     return readable.length === 1 ? readable[0] : undefined;
-  }
-
-  /** True while a start-up test waits for samples. */
-  get startupPending(): boolean {
-    return this.sources.some((source) => source.state.inStartup);
   }
 
   advanceStartups(): void {
@@ -69,11 +60,6 @@ export class Collector {
   /** The host slept: what the hardware says after that is tested anew. */
   retestAll(reason: string): void {
     for (const source of this.sources) if (source.state.readable) source.retest(reason);
-  }
-
-  /** Nobody waits for a block: silence of a source means nothing now. */
-  satisfied(): void {
-    for (const source of this.sources) source.state.expectNothing();
   }
 
   /** Why no block can be had, judged by the sources that count. */

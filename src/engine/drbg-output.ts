@@ -50,19 +50,26 @@ export class DrbgOutput {
     const additional = new Uint8Array(ADDITIONAL_INPUT_BYTES);
     this.#random(additional);
     try {
-      if (this.#mixer.generate(target, additional)) return true;
-      return (
-        this.#reserve(Math.ceil(target.length / OUTPUT_BYTES_PER_SEED)) &&
-        this.#mixer.generate(target, additional)
-      );
+      if (this.#generate(target, additional)) return true;
+      const seeds = Math.ceil(target.length / OUTPUT_BYTES_PER_SEED);
+      return this.#reserve(seeds) && this.#generate(target, additional);
     } finally {
       wipe(additional);
     }
   }
 
+  /** A long answer reseeds on its way, from seeds that are all there; otherwise false. */
+  #generate(target: Uint8Array, additional: Uint8Array): boolean {
+    const seedsBefore = this.#mixer.seedsReserved();
+    const done = this.#mixer.generate(target, additional);
+    this.#counters.add('drbg.reseeds', seedsBefore - this.#mixer.seedsReserved());
+    return done;
+  }
+
   /** Instantiates the first time, and reseeds what is ten minutes old. */
   #seed(): boolean {
-    const nowMs = this.#clock.monotonicMs();
+    // Boot time: a seed ages while the host sleeps.
+    const nowMs = this.#clock.bootMs();
     if (this.#mixer.drbgState() === 'uninstantiated') {
       if (!this.#reserve(INSTANTIATE_SEEDS)) return false;
       this.#mixer.instantiate(PERSONALIZATION);

@@ -78,7 +78,8 @@ export class EngineClient {
   ): Promise<EngineCalls[Name]['answer']> {
     if (this.#state !== 'running')
       return Promise.reject(new EntropyError('engine-stopped', 'the engine has stopped'));
-    if (this.#pending.size >= QUEUE_LIMIT) {
+    // A setting that is durable already must reach the engine: it is never refused for want of a place.
+    if (this.#pending.size >= QUEUE_LIMIT && call !== 'configureFeed') {
       this.#counters.add('engine.requests.refused');
       return Promise.reject(new EntropyError('engine-busy', `${QUEUE_LIMIT} requests wait already`));
     }

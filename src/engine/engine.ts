@@ -59,6 +59,7 @@ export class Engine {
   readonly #counters: Counters;
   readonly #collector: Collector;
   readonly #gate: Gate;
+  readonly #draw: BlockDraw;
   readonly #output: DrbgOutput;
   readonly #feeder: PoolFeeder;
   readonly #resumeWatch: ResumeWatch;
@@ -77,6 +78,7 @@ export class Engine {
     this.#gate = new Gate({ clock, events });
     this.#resumeWatch = new ResumeWatch({ clock });
     const draw = new BlockDraw({ mixer, counters, collector: this.#collector, gate: this.#gate });
+    this.#draw = draw;
     this.#output = new DrbgOutput({ mixer, draw, random, clock, counters });
     const supply = { draw: (target: Uint8Array) => (this.#noticeResume(), draw.draw(target)) };
     this.#feeder = new PoolFeeder(options.feed, { ...dependencies, supply });
@@ -98,9 +100,11 @@ export class Engine {
   /** Ends feeding and gathering, then overwrites every secret of the mixer. */
   async stop(): Promise<void> {
     this.#startupTimer?.cancel();
-    await this.#feeder.stop();
+    const stopped = this.#feeder.stop();
     this.#collector.close();
+    // Before the last feed has ended: a kernel that does not answer must not keep the secrets alive.
     this.#mixer.wipe();
+    await stopped;
   }
 
   configureFeed(settings: PoolFeederSettings): void {
@@ -151,7 +155,10 @@ export class Engine {
 
   /** DRBG output for the daemon's own keys. @throws EntropyError gate-closed; the target is untouched then */
   generate(target: Uint8Array): void {
-    if (!this.#output.generate(target)) {
+    this.#noticeResume();
+    // A closed gate gives nothing out, unless a block can be had now: that opens it.
+    const mayGive = this.#gate.mayExtract() && (this.#gate.open || this.#draw.reserveSeed());
+    if (!mayGive || !this.#output.generate(target)) {
       throw new EntropyError('gate-closed', this.#gate.state().reason ?? 'no block could be extracted');
     }
   }

@@ -55,6 +55,8 @@ export class MonitoredSource {
   #lastReadMs = -Infinity;
   #testedBytes = 0;
   #creditedUnits = 0;
+  /** Whether a word of this start-up test had different halves; symbols of a byte have none. */
+  #halvesDiffered = false;
 
   constructor(options: { readonly mask: number }, dependencies: MonitoredSourceDependencies) {
     const { source, mixer, clock, events } = dependencies;
@@ -162,14 +164,14 @@ export class MonitoredSource {
 
   report(): SourceReport {
     const bitsPerByte = this.rateUnits / CREDIT_UNITS_PER_BIT;
-    const gives = this.counts && this.state.name !== 'failed';
+    const gives = this.counts && this.state.name !== 'failed' && this.state.name !== 'stalled';
     const bitsPerSecond = gives ? this.#pace.bytesPerSecond * bitsPerByte : 0;
     const failures = this.state.failures;
     return {
       name: this.source.name,
       bit: SOURCE_BITS[this.source.name],
       state: this.state.name,
-      reason: this.state.reason,
+      reason: this.#reason(),
       testBitsPerByte: TEST_BITS_PER_BYTE[this.source.name],
       creditBitsPerByte: bitsPerByte,
       creditBitsPerSecond: bitsPerSecond,
@@ -186,6 +188,11 @@ export class MonitoredSource {
         aptPermanent: this.#tests.aptPermanent,
       },
     };
+  }
+
+  #reason(): string {
+    if (this.state.reason !== '' || this.rateUnits > 0 || !this.state.readable) return this.state.reason;
+    return 'one noise source with RDSEED, which is credited';
   }
 
   /** Reads into the scratch, hands over what came, and wipes it whatever happens. Returns the bytes read. */
@@ -226,14 +233,21 @@ export class MonitoredSource {
       return { ...NOTHING_READ, failure: `the source threw: ${messageOf(error)}` };
     }
     if (read.bytes < target.length && this.source.instant) this.#counters.add('ingest.faults');
-    if (this.source.instant) this.#pace.observe(read.bytes, this.#clock.monotonicMs() - beforeMs);
-    else if (sinceMs <= PACE_WINDOW_MS) this.#pace.observe(read.bytes, sinceMs);
+    if (this.source.instant) this.#pace.observe(read.creditableBytes, this.#clock.monotonicMs() - beforeMs);
+    else if (sinceMs <= PACE_WINDOW_MS) this.#pace.observe(read.creditableBytes, sinceMs);
     return read;
   }
 
+  /** A failure here is a failure: what the source was credited since the last block is void, as it is in `contribute`. */
   #testStartup(samples: Uint8Array): void {
+    const samplesLeft = this.state.startupSamplesLeft;
+    if (samplesLeft === STARTUP_SAMPLES) this.#halvesDiffered = this.source.sampleBytes === 1;
+    this.#halvesDiffered ||= someHalvesDiffer(samples);
     const verdict = this.#mixer.test(this.#slot, samples);
-    if (this.source.sampleBytes === 8 && !someHalvesDiffer(samples)) {
+    if (verdict !== 'healthy') this.#mixer.voidCredit(this.#slot);
+    const isLast = samples.length / this.source.sampleBytes >= samplesLeft;
+    if (verdict === 'healthy' && isLast && !this.#halvesDiffered) {
+      this.#mixer.voidCredit(this.#slot);
       return this.state.fail('upper and lower halves of all start-up words are equal');
     }
     this.#judge(samples.length, verdict);

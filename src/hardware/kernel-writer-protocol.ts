@@ -1,12 +1,13 @@
-import { constants } from 'node:os';
+import { constants, endianness } from 'node:os';
 
 /**
- * What goes over the socket to kernel-writer; native/kernel-writer.c is the other end. Little endian.
+ * What goes over the socket to kernel-writer; native/kernel-writer.c is the other end. In this host's byte order.
  *
  *   request  magic u32 | operation u32 | bytes u32 | creditBits u32 | bytes x u8
  *   reply    magic u32 | operation u32 | errno i32 | entropyBefore i32 | entropyAfter i32
  */
 export const MAGIC = 0x31574b45;
+const LITTLE_ENDIAN = endianness() === 'LE';
 export const REQUEST_HEADER_BYTES = 16;
 export const REPLY_BYTES = 20;
 
@@ -28,10 +29,10 @@ export interface KernelReply {
 export function encodeRequest(operation: Operation, payload: Uint8Array, creditBits: number): Uint8Array {
   const frame = new Uint8Array(REQUEST_HEADER_BYTES + payload.length);
   const view = new DataView(frame.buffer);
-  view.setUint32(0, MAGIC, true);
-  view.setUint32(4, operation, true);
-  view.setUint32(8, payload.length, true);
-  view.setUint32(12, creditBits, true);
+  view.setUint32(0, MAGIC, LITTLE_ENDIAN);
+  view.setUint32(4, operation, LITTLE_ENDIAN);
+  view.setUint32(8, payload.length, LITTLE_ENDIAN);
+  view.setUint32(12, creditBits, LITTLE_ENDIAN);
   frame.set(payload, REQUEST_HEADER_BYTES);
   return frame;
 }
@@ -40,13 +41,17 @@ export function encodeRequest(operation: Operation, payload: Uint8Array, creditB
 export function decodeReply(bytes: Uint8Array, operation: Operation): KernelReply | undefined {
   if (bytes.length !== REPLY_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const errno = view.getInt32(8, true);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== operation || errno < 0)
+  const errno = view.getInt32(8, LITTLE_ENDIAN);
+  if (
+    view.getUint32(0, LITTLE_ENDIAN) !== MAGIC ||
+    view.getUint32(4, LITTLE_ENDIAN) !== operation ||
+    errno < 0
+  )
     return undefined;
   return {
     error: errnoName(errno),
-    entropyBeforeBits: view.getInt32(12, true),
-    entropyAfterBits: view.getInt32(16, true),
+    entropyBeforeBits: view.getInt32(12, LITTLE_ENDIAN),
+    entropyAfterBits: view.getInt32(16, LITTLE_ENDIAN),
   };
 }
 

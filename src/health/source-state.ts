@@ -31,7 +31,7 @@ export class SourceState {
   #reason = '';
   #passedSamples = 0;
   #stalled = false;
-  /** When the first read in a row gave nothing; undefined while samples come or none are asked for. */
+  /** When the first read in a row gave nothing; undefined while samples come. */
   #waitingSinceMs: number | undefined;
   #intermittentFailures = 0;
   #permanentFailures = 0;
@@ -55,6 +55,11 @@ export class SourceState {
 
   get healthy(): boolean {
     return this.#state === 'healthy';
+  }
+
+  /** Healthy, and giving samples: the mask is honoured for this source. */
+  get honoured(): boolean {
+    return this.healthy && !this.#stalled;
   }
 
   /** True while samples go to the start-up test instead of the pool. */
@@ -119,14 +124,9 @@ export class SourceState {
     if (this.#state === 'failed') return;
     this.#permanentFailures += 1;
     this.#state = 'failed';
-    this.#stalled = false;
+    this.#sampleArrived();
     this.#reason = reason;
     this.#events.emit('source.failed', { source: this.#options.name, reason });
-  }
-
-  /** No samples are asked for any more: their absence means nothing. */
-  expectNothing(): void {
-    this.#waitingSinceMs = undefined;
   }
 
   /** A read gave nothing; tells a stall once it has lasted too long. */
@@ -154,6 +154,7 @@ export class SourceState {
     this.#events.emit('source.intermittent', { source: this.#options.name });
   }
 
+  /** Whatever was waited for is over. */
   #sampleArrived(): void {
     this.#stalled = false;
     this.#waitingSinceMs = undefined;

@@ -8,7 +8,7 @@ export interface SinkResult {
   readonly path: FeedPath;
   /** By how much the kernel raised its own entropy count, in bits: 0 once it is initialised, and always by write(2). */
   readonly creditEffectiveBits: number;
-  /** `done`, `unavailable`, or the errno of RNDRESEEDCRNG. */
+  /** `done`, `unavailable`, the errno of RNDRESEEDCRNG, or `kernel-writer-lost`: added, and then unknown. */
   readonly reseed: string;
 }
 
@@ -39,6 +39,7 @@ export class LinuxKernelSink implements KernelSink {
   readonly #events: EventSink;
   readonly #devicePath: string;
   #writer: KernelWriterClient | undefined;
+  #everAnswered = false;
   /** Why credit cannot be had; empty while it can. */
   #uncredited = '';
 
@@ -64,7 +65,7 @@ export class LinuxKernelSink implements KernelSink {
     await writer?.close();
   }
 
-  /** undefined when this process has no right to RNDADDENTROPY; the bytes were not mixed then. */
+  /** undefined when RNDADDENTROPY cannot be had here; the bytes were not mixed then. */
   async #feedCredited(bytes: Uint8Array, creditBits: number): Promise<SinkResult | undefined> {
     try {
       const writer = this.#openWriter();
@@ -76,15 +77,31 @@ export class LinuxKernelSink implements KernelSink {
       }
       if (added.error !== '')
         throw new EntropyError('kernel-refused', `RNDADDENTROPY answered ${added.error}`);
-      const reseeded = await writer.reseed();
+      this.#everAnswered = true;
       return {
         path: 'ioctl',
         creditEffectiveBits: Math.max(0, added.entropyAfterBits - added.entropyBeforeBits),
-        reseed: reseeded.error === '' ? 'done' : reseeded.error,
+        reseed: await this.#reseed(writer),
       };
     } catch (error) {
-      if (isEntropyError(error, 'kernel-writer-lost')) await this.#writerLost(error);
-      throw error;
+      if (!isEntropyError(error, 'kernel-writer-lost')) throw error;
+      await this.#writerLost(error);
+      if (this.#everAnswered) throw error;
+      // It never worked here: a host without seccomp, a foreign binary. The bytes still go in, without credit.
+      this.#goUncredited(`the kernel-writer does not run: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  /** The bytes are in: losing the writer now makes the reseed unknown, not the feed. */
+  async #reseed(writer: KernelWriterClient): Promise<string> {
+    try {
+      const { error } = await writer.reseed();
+      return error === '' ? 'done' : error;
+    } catch (error) {
+      if (!isEntropyError(error, 'kernel-writer-lost')) throw error;
+      await this.#writerLost(error);
+      return 'kernel-writer-lost';
     }
   }
 

@@ -64,6 +64,8 @@ export class PoolFeeder {
   #timer: Timer | undefined;
   #running: Promise<void> = Promise.resolve();
   #stopped = true;
+  /** A feed is under way: the next is scheduled when it ends, by the settings of that moment. */
+  #feeding = false;
   #dueMs = 0;
   #waitingSince: { readonly wallMs: number; readonly monotonicMs: number } | undefined;
   #feeds = 0;
@@ -96,7 +98,7 @@ export class PoolFeeder {
   configure(settings: PoolFeederSettings): void {
     const earlierMs = (this.#settings.intervalSeconds - settings.intervalSeconds) * MS_PER_SECOND;
     this.#settings = settings;
-    if (this.#stopped || this.waiting) return;
+    if (this.#stopped || this.waiting || this.#feeding) return;
     this.#dueMs -= earlierMs;
     this.#wakeAfter(Math.max(0, this.#dueMs - this.#clock.monotonicMs()));
   }
@@ -137,8 +139,10 @@ export class PoolFeeder {
         return;
       }
       this.#waitingSince = undefined;
+      this.#feeding = true;
       await this.#feed(bytes.subarray(0, credits.length * BLOCK_BYTES), credits);
     } finally {
+      this.#feeding = false;
       wipe(bytes);
     }
     this.#scheduleNext();

@@ -63,8 +63,11 @@ export class Gate {
 
   /** Closes until the process ends, with `failed`; because says why, for the event. */
   hold(because: string): void {
+    if (this.#held) return;
     this.#held = true;
-    this.#close('failed', because);
+    // Told even when the gate was closed as failed already: why it stays so is new.
+    if (this.#reason === 'failed') this.#events.emit('gate.closed', { reason: 'failed', because });
+    else this.#close('failed', because);
   }
 
   state(): GateState {

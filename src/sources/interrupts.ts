@@ -16,8 +16,10 @@ export interface InterruptSourceDependencies {
 
 /** Where events and interrupts stood at the last look. */
 interface Running {
+  /** Events kept since the start. */
   events: number;
-  interrupts: number;
+  /** undefined while the count cannot be read: no rise is known then. */
+  interrupts: number | undefined;
   /** Events gathered and not yet taken that interrupts account for. */
   creditable: number;
 }
@@ -49,13 +51,16 @@ export class InterruptSource implements NoiseSource {
   open(): void {
     if (this.#running !== undefined || this.unavailable !== '') return;
     this.#collector?.start(this.#options);
-    this.#running = { events: 0, interrupts: this.#interruptCount() ?? 0, creditable: 0 };
+    this.#running = { events: 0, interrupts: this.#interruptCount(), creditable: 0 };
   }
 
   read(target: Uint8Array): SampleRead {
     if (this.#running === undefined || this.#collector === undefined) return NOTHING_READ;
+    const { running, events, dropped, lastError } = this.#collector.status();
+    if (!running) return { ...NOTHING_READ, failure: `the collecting thread ended (errno ${lastError})` };
     const bytes = this.#collector.take(target);
-    this.#accountForRise(this.#running, this.#collector.status().events);
+    // Reading /proc/interrupts takes longer than all else here, so not for nothing.
+    if (bytes > 0) this.#accountForRise(this.#running, events - dropped);
     const creditableBytes = Math.min(bytes, this.#running.creditable);
     this.#running.creditable -= creditableBytes;
     return { bytes, creditableBytes, failure: '' };
@@ -75,8 +80,7 @@ export class InterruptSource implements NoiseSource {
   /** Of the events since the last look, as many are creditable as interrupts were counted meanwhile. */
   #accountForRise(running: Running, events: number): void {
     const interrupts = this.#interruptCount();
-    if (interrupts === undefined) return;
-    const rise = Math.max(0, interrupts - running.interrupts);
+    const rise = Math.max(0, (interrupts ?? 0) - (running.interrupts ?? Infinity));
     running.creditable += Math.min(events - running.events, rise);
     running.events = events;
     running.interrupts = interrupts;

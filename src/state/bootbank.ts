@@ -74,6 +74,12 @@ export class Bootbank {
     await replaceFile(this.#files, CURRENT, await encode(archive));
   }
 
+  /** Takes away what the very first `save` may have left when it failed. */
+  async discard(): Promise<void> {
+    await this.#files.remove(CURRENT);
+    await this.#files.syncDirectory(DIRECTORY);
+  }
+
   async #read(path: string): Promise<SealedArchive | undefined> {
     const bytes = await readWhole(this.#files, path, gzipStoredBytes(MAXIMUM_TAR_BYTES));
     if (bytes === undefined) return undefined;

@@ -172,7 +172,9 @@ export class StateArchive {
     try {
       await this.#bootbank.save(sealed);
     } catch (error) {
-      if (this.#onDisk !== undefined) await this.#bootbank.restore(this.#onDisk).catch(() => undefined);
+      const undone =
+        this.#onDisk === undefined ? this.#bootbank.discard() : this.#bootbank.restore(this.#onDisk);
+      await undone.catch(() => undefined);
       throw error;
     }
   }

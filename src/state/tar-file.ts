@@ -6,11 +6,13 @@ import { wipe } from '../base/bytes.ts';
 export type FileSet = ReadonlyMap<string, Buffer>;
 
 const ENTRY_NAME = /^[a-z0-9_-][a-z0-9._-]{0,63}$/;
-const MAXIMUM_ENTRIES = 256;
+export const MAXIMUM_ENTRIES = 256;
 const BLOCK_BYTES = 512;
 
-/** A tar of these files: mode 0600, time 0, in the order of the map, so equal files give equal bytes. */
+/** A tar of these files: mode 0600, time 0, in the order of the map, so equal files give equal bytes. RangeError for more than 256. */
 export async function encodeTar(files: FileSet): Promise<Buffer> {
+  if (files.size > MAXIMUM_ENTRIES)
+    throw new RangeError(`${files.size} files are more than a tar of ${MAXIMUM_ENTRIES}`);
   const stream = pack();
   for (const [name, bytes] of files) stream.entry({ name, mode: 0o600, mtime: new Date(0) }, bytes);
   stream.finalize();

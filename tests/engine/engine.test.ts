@@ -160,6 +160,107 @@ test('a failure voids what the source was credited since the last block: restore
   await engine.stop();
 });
 
+test('a start-up test on demand that fails voids the credit from before it too', async () => {
+  const { engine, clock, sources, mixer, tap, stateOf } = engineFixture({ mask: 1, interruptsReady: 1024 });
+  engine.start();
+  sources.interrupts.ready = 20_000;
+  await clock.advance(100);
+  assert.is(mixer.creditUnits()[0], 320_000);
+  tap.open((_, samples) => samples.fill(7));
+  sources.interrupts.ready = 1024;
+  engine.testSource('interrupts');
+  assert.is(stateOf('interrupts'), 'failed');
+  assert.is(mixer.creditUnits()[0], 0);
+  await engine.stop();
+});
+
+test('a source that died beside good ones is stalled and not honoured, although no block waits for it', async () => {
+  const { engine, clock, sources, stateOf } = engineFixture({ mask: 5, interruptsReady: 1024 + 256 });
+  engine.start();
+  await clock.advance(60_000);
+  assert.is(sources.interrupts.ready, 0);
+  assert.is(stateOf('interrupts'), 'stalled');
+  const { mask, gate } = engine.report();
+  assert.is(mask.honoured, 4);
+  assert.ok(gate.state === 'open' && gate.degraded);
+  await engine.stop();
+});
+
+test('a source that gives nothing at start stalls, however often blocks are drawn meanwhile', async () => {
+  const { engine, clock, stateOf } = engineFixture({ mask: 5, interruptsReady: 0, intervalSeconds: 1 });
+  engine.start();
+  await clock.advance(5_000);
+  assert.is(stateOf('interrupts'), 'stalled');
+  await engine.stop();
+});
+
+test('nothing comes out of the DRBG while the gate is closed, seeds or not', async () => {
+  const { engine, clock, sources } = engineFixture({ mask: 4 });
+  engine.start();
+  await clock.advance(0);
+  engine.generate(new Uint8Array(32));
+  sources.rdseed.failure = 'total failure';
+  await clock.advance(10_000);
+  assert.is(engine.report().gate.state, 'closed');
+  throwsWith(() => engine.generate(new Uint8Array(32)), 'gate-closed');
+  await engine.stop();
+});
+
+test('a host that slept reseeds before it answers', async () => {
+  const { engine, clock, counters, told } = engineFixture({ mask: 4, intervalSeconds: 3600 });
+  engine.start();
+  await clock.advance(0);
+  engine.generate(new Uint8Array(32));
+  clock.suspend(3_600_000);
+  engine.generate(new Uint8Array(32));
+  assert.is(counters.value('drbg.reseeds'), 2);
+  assert.ok(told().includes('host.resumed'));
+  await engine.stop();
+});
+
+test('a long answer counts each reseed on its way', async () => {
+  const { engine, clock, counters } = engineFixture({ mask: 4 });
+  engine.start();
+  await clock.advance(0);
+  engine.generate(new Uint8Array(16_384));
+  engine.generate(new Uint8Array(65_536));
+  assert.is(counters.value('drbg.reseeds'), 1 + 4);
+  await engine.stop();
+});
+
+test('an interval changed while a feed is under way starts no second feed, and stop waits for the first', async () => {
+  const { engine, clock, sink } = engineFixture({ mask: 4, intervalSeconds: 3600 });
+  const order: string[] = [];
+  let finish = (): void => undefined;
+  sink.feed = () =>
+    new Promise((resolve) => {
+      order.push('feed begins');
+      finish = () => {
+        order.push('feed ends');
+        resolve({ path: 'ioctl', creditEffectiveBits: 0, reseed: 'done' });
+      };
+    });
+  engine.start();
+  await clock.advance(0);
+  engine.configureFeed({ intervalSeconds: 1, bytesPerFeed: 64, creditCpu: false });
+  await clock.advance(30_000);
+  const stopped = engine.stop().then(() => order.push('stopped'));
+  await clock.advance(0);
+  finish();
+  await stopped;
+  assert.equal(order, ['feed begins', 'feed ends', 'stopped']);
+});
+
+test('secrets are gone at once when it stops, even if the kernel never answers', async () => {
+  const { engine, clock, sink, mixer } = engineFixture({ mask: 4 });
+  sink.feed = () => new Promise(() => undefined);
+  engine.start();
+  await clock.advance(0);
+  void engine.stop();
+  await clock.advance(0);
+  assert.ok(mixer.secretSegmentsAreZero());
+});
+
 test('words whose halves are equal do not pass the start-up test', async () => {
   const { engine, clock, tap, feeds, stateOf } = engineFixture({ mask: 4 });
   tap.open((_, samples) => {

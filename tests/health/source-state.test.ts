@@ -89,15 +89,27 @@ test('stalled begins after three times the expected time without a sample, not a
   assert.is(state.name, 'startup', 'the next sample lifts it');
 });
 
-test('time in which nobody asked for samples is no stall', async () => {
+test('a stalled source may be healthy, but the mask is not honoured for it', async () => {
   const { state, clock } = newState();
   state.beginStartup('start');
   state.tested(1024, 'healthy');
+  assert.ok(state.honoured);
   state.gaveNothing();
-  state.expectNothing();
+  await clock.advance(301);
+  state.gaveNothing();
+  assert.ok(state.healthy, 'what it may still give counts');
+  assert.not.ok(state.honoured);
+});
+
+test('after a failure waiting begins anew: one empty read is no stall', async () => {
+  const { state, clock } = newState();
+  state.beginStartup('start');
+  state.gaveNothing();
+  state.fail('total failure');
   await clock.advance(10_000);
+  state.restore('repaired');
   state.gaveNothing();
-  assert.is(state.name, 'healthy');
+  assert.is(state.name, 'startup');
 });
 
 test.run();

@@ -81,15 +81,40 @@ test('any other errno is an error with its name, and nothing is written by the o
   assert.is(readFileSync(devicePath).length, 0);
 });
 
-test('a lost kernel-writer fails that feed; the next starts another', async () => {
+test('a kernel-writer that worked and is lost fails that feed; the next starts another', async () => {
   let starts = 0;
-  const lost = writer(() => Promise.reject(new EntropyError('kernel-writer-lost', 'killed by SIGKILL')));
-  const good = writer(() => Promise.resolve(done));
-  const { sink, told } = sinkOver(() => (starts++ === 0 ? lost.client : good.client));
+  const answers = [
+    Promise.resolve(done),
+    Promise.reject(new EntropyError('kernel-writer-lost', 'killed by SIGKILL')),
+  ];
+  answers[1]?.catch(() => undefined);
+  const first = writer(() => answers.shift() ?? Promise.resolve(done));
+  const second = writer(() => Promise.resolve(done));
+  const { sink, told } = sinkOver(() => (starts++ === 0 ? first.client : second.client));
+  await sink.feed(new Uint8Array(32), 0);
   await rejectsWith(sink.feed(new Uint8Array(32), 0), 'kernel-writer-lost');
   assert.is((await sink.feed(new Uint8Array(32), 0)).path, 'ioctl');
   assert.is(starts, 2);
   assert.equal(told(), ['kernel.writer.lost']);
+});
+
+test('a kernel-writer that never worked here is given up: the same bytes are written without credit', async () => {
+  const { client } = writer(() => Promise.reject(new EntropyError('kernel-writer-lost', 'exit code 71')));
+  const { sink, devicePath, told } = sinkOver(() => client);
+  const bytes = new Uint8Array(32).fill(5);
+  assert.is((await sink.feed(bytes, 256)).path, 'write');
+  assert.is((await sink.feed(bytes, 256)).path, 'write');
+  assert.equal([...readFileSync(devicePath)], [...bytes]);
+  assert.equal(told(), ['kernel.writer.lost', 'daemon.uncredited']);
+});
+
+test('lost between adding and reseeding: the feed stands, and the reseed is told as unknown', async () => {
+  const { client } = writer(
+    () => Promise.resolve({ ...done, entropyBeforeBits: 0, entropyAfterBits: 128 }),
+    () => Promise.reject(new EntropyError('kernel-writer-lost', 'no answer in 5 s')),
+  );
+  const result = await sinkOver(() => client).sink.feed(new Uint8Array(32), 128);
+  assert.equal(result, { path: 'ioctl', creditEffectiveBits: 128, reseed: 'kernel-writer-lost' });
 });
 
 test('a device that cannot be written is an error', async () => {

@@ -58,4 +58,15 @@ test('a held gate stays closed whatever the sources give', () => {
   assert.is(gate.state().reason, 'failed');
 });
 
+test('holding a gate that was closed as failed already is told: why it stays so is new', () => {
+  const { gate, told } = newGate();
+  gate.missed('failed');
+  gate.hold('self-test 3 failed');
+  gate.hold('again');
+  assert.equal(told(), [
+    'gate.closed{"reason":"failed"}',
+    'gate.closed{"reason":"failed","because":"self-test 3 failed"}',
+  ]);
+});
+
 test.run();

@@ -7,6 +7,7 @@ import { InterruptSource } from '../../src/sources/interrupts.ts';
 class ScriptedCollector implements InterruptCollector {
   running = false;
   events = 0;
+  dropped = 0;
   kept: number[] = [];
 
   gather(...symbols: number[]): void {
@@ -26,7 +27,7 @@ class ScriptedCollector implements InterruptCollector {
   }
 
   status() {
-    return { running: this.running, events: this.events, dropped: 0, lastError: 0 };
+    return { running: this.running, events: this.events, dropped: this.dropped, lastError: 0 };
   }
 
   stop(): void {
@@ -94,6 +95,34 @@ test('a counter that goes back or cannot be read gives no credit', () => {
   collector.gather(1);
   counts.interrupts = undefined;
   assert.is(source.read(new Uint8Array(1)).creditableBytes, 0);
+});
+
+test('a count that was unknown at the start is no rise when it comes back', () => {
+  const { collector, counts, source } = newSource();
+  counts.interrupts = undefined;
+  source.open();
+  collector.gather(1, 2);
+  counts.interrupts = 5_000_000;
+  assert.is(source.read(new Uint8Array(2)).creditableBytes, 0);
+});
+
+test('events that were dropped are worth nothing to later ones', () => {
+  const { collector, source, rise } = newSource();
+  source.open();
+  collector.gather(1);
+  collector.events += 200;
+  collector.dropped = 200;
+  rise(201);
+  assert.is(source.read(new Uint8Array(1)).creditableBytes, 1);
+  collector.gather(2);
+  assert.is(source.read(new Uint8Array(1)).creditableBytes, 0);
+});
+
+test('a collecting thread that ended by itself is a failure, not silence', () => {
+  const { collector, source } = newSource();
+  source.open();
+  collector.running = false;
+  assert.match(source.read(new Uint8Array(1)).failure, 'thread ended');
 });
 
 test('without the addon, or without /proc/interrupts, the source says that it is unavailable', () => {

@@ -197,4 +197,8 @@ test('anything at all is parsed or refused with one of the two codes, and what i
   );
 });
 
+test('a change that changes nothing is refused: it would only push out the archive kept before', () => {
+  assert.throws(() => parseChange({}), /at least one/);
+});
+
 test.run();

@@ -288,6 +288,33 @@ test('a state directory that others can write is refused', async () => {
   await again.discard();
 });
 
+test('a place where nobody can make a folder is refused at once', () => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'entropyd-'));
+  const { status, stderr } = entropyd('--state-dir=/proc/no/such', `--runtime-dir=${directory}/run`);
+  assert.is(status, EXIT.stateRefused);
+  assert.match(stderr, 'runtime-dir-unusable');
+});
+
+test('an answer that cannot be written is a failure, a reader that goes away is none', async () => {
+  await withDaemon({}, (daemon) => {
+    const command = `"$0" "$1" --runtime-dir "$2" mixer explain`;
+    const args = [process.execPath, path.join(ROOT, 'bin', 'entropyctl'), daemon.runtimeDirectory];
+    const full = spawnSync('sh', ['-c', `${command} > /dev/full`, ...args], { encoding: 'utf8' });
+    assert.is(full.status, EXIT.failed);
+    assert.match(full.stderr, 'could not be written');
+    assert.is(spawnSync('sh', ['-c', `${command} | true`, ...args]).status, 0);
+  });
+});
+
+test('an engine that cannot start is heard, however long the state takes to open', async () => {
+  const root = copyOfInstallation(['build/mixer.digests.json']);
+  const daemon = new DaemonProcess({ root });
+  assert.is((await daemon.ended).code, EXIT.integrity);
+  assert.match(daemon.output, 'module-missing');
+  await daemon.discard();
+  rmSync(root, { recursive: true });
+});
+
 test('command line: help, version, and each mistake with its exit code', () => {
   assert.match(entropyd('--help').stdout, '--entropy-sources=<0 to 15>');
   assert.match(entropyd('--version').stdout, /^entropyd \d+\.\d+\.\d+\n$/);

@@ -48,6 +48,29 @@ test('a missing archive is a new one; nothing is on disk before the first save',
   assert.equal(files.operations, []);
 });
 
+test('a first save that fails at its last step leaves nothing that a restart could find', async () => {
+  const files = new SimulatedFiles();
+  const archive = await openArchive(files);
+  files.fault = once(failing('sync', 'bootbank'));
+  await rejectsWith(archive.save('a', Buffer.from('refused')), 'state-unwritable');
+  assert.equal((await openArchive(files)).documentNames(), []);
+  await archive.save('a', Buffer.from('taken'));
+  assert.is(textOf(await openArchive(files), 'a'), 'taken');
+});
+
+test('no more documents are taken than can be read back', async () => {
+  const files = new SimulatedFiles();
+  const archive = await openArchive(files);
+  const saves = Array.from({ length: 256 }, (_, n) => archive.save(`document-${n}`, Buffer.of(1)));
+  await Promise.all(saves);
+  const refused = await archive.save('one-more', Buffer.of(1)).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  assert.instance(refused, RangeError);
+  assert.is((await openArchive(files)).documentNames().length, 256);
+});
+
 test('documents are saved, replaced, removed, and are there after a reopening', async () => {
   const files = new SimulatedFiles();
   const archive = await openArchive(files);

@@ -14,7 +14,7 @@ const CHUNK_BYTES = 32;
 const FRESH_BYTES = 64;
 
 /**
- * The one source of the daemon's own keys, nonces and salts: getrandom(2), hashed with DRBG output once the gate has been open. Each
+ * The one source of the daemon's own keys, nonces and salts: getrandom(2), hashed with DRBG output when that can be had. Each
  * chunk takes 64 fresh bytes of the kernel, so it is never weaker than the kernel alone; the mixed-in secret ratchets on with every
  * use and does not depend on a generator inside this process, which a cloned machine would repeat.
  */

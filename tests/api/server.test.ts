@@ -227,7 +227,7 @@ test('each operational error keeps its code; anything else says nothing of itsel
     assertProblem(await send(app, 'status'), code);
   }
   assert.equal(logged, []);
-  service.failure = new Error('pin 1234 at /root/key.ts:7');
+  service.failure = new Error('pin 1234 at /srv/key.ts:7');
   for (const name of ['status', 'events', 'configuration'] as const) {
     const answer = await send(app, name);
     assertProblem(answer, 'internal');

@@ -27,7 +27,6 @@ export const CreditBySourceSchema = Type.Object(
   },
   closed,
 );
-export type CreditBySource = Static<typeof CreditBySourceSchema>;
 
 export const CutoffsSchema = Type.Object(
   {
@@ -163,7 +162,6 @@ export const MixerReportSchema = Type.Object(
   },
   closed,
 );
-export type MixerReport = Static<typeof MixerReportSchema>;
 
 export const StateReportSchema = Type.Object(
   {

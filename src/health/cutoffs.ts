@@ -9,7 +9,6 @@ export const ALPHA_EXPONENT = { intermittent: 30, permanent: 60 } as const;
 
 /** SP 800-90B 4.4.2: 1,024 samples for a binary alphabet, else 512. */
 export const APT_WINDOW_SAMPLES = 512;
-export const APT_WINDOW_BINARY_SAMPLES = 1024;
 
 /**
  * `printed` counts as the standard prints it; `corrected` counts the window's first sample, which always equals itself,

@@ -1,19 +1,12 @@
-import { SOURCE_COUNT } from './abi.ts';
-
 /** What callers of the mixer give and get, with the sizes it keeps to. */
 
 /** Slots of the four noise sources: interrupts, RDRAND, RDSEED, external; bit `1 << slot` of a source mask. */
 export type SourceSlot = 0 | 1 | 2 | 3;
 
-/** The first of the 1,024 slots of doors (feeders). */
-export const FIRST_DOOR_SLOT = SOURCE_COUNT;
-
 /** What one call takes or gives at most. */
 export const CALL_BYTES = 65_536;
 export const START_SEED_BYTES = 64;
 export const DIGEST_BYTES = 64;
-/** Seeds the module keeps at most, of one block each. */
-export const SEEDS_CAPACITY = 8;
 /** 2^17 bits: what the DRBG gives out from one seed at most. */
 export const OUTPUT_BYTES_PER_SEED = 16_384;
 

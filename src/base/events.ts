@@ -69,6 +69,75 @@ export const EVENTS = {
     'A source in the mask cannot be used on this host; the detail gives the reason.',
   ),
   'source.restored': event('notice', 'An operator put a failed source back to its start-up test.'),
+  'entropy.data.received': event('info', 'External entropy arrived: the first, or the first after a loss.'),
+  'entropy.data.timeout': event(
+    'warning',
+    'No external entropy came within external-entropy-lost-timeout; the comment says silent (nobody is there) or dry (there, with room granted, but no bytes).',
+    'Look after the feeder that the subject names, and the network to it.',
+  ),
+  'entropy.watermark.below': event(
+    'warning',
+    'The memory cache fell below its low watermark and the storage cache could not lift it.',
+    'Connect a feeder, or a faster one; `entropyctl mixer external get` tells how long the rest lasts.',
+  ),
+  'entropy.watermark.above': event('info', 'The memory cache is above its low watermark again.'),
+  'entropy.memory.exhausted': event(
+    'error',
+    'The memory cache of external entropy is empty.',
+    'Connect a feeder; see `entropyctl mixer external get`.',
+  ),
+  'entropy.data.exhausted': event(
+    'error',
+    'Memory and storage cache of external entropy are empty.',
+    'Connect a feeder. With mask 8 alone the gate closes; mask 12 goes on with RDSEED.',
+  ),
+  'entropy.level.risen': event(
+    'info',
+    'External entropy is cached again, though less than the low watermark.',
+  ),
+  'entropy.runway.short': event(
+    'warning',
+    'At the present draw the cached external entropy lasts less than the hours in the detail.',
+    'Connect a feeder, or a faster one.',
+  ),
+  'entropy.rbg.failure': event(
+    'alert',
+    'The host could not supply enough entropy for secure random generation; the gate is closed.',
+    'The reason is in the detail; see `entropyctl mixer status`.',
+  ),
+  'cache.damaged': event(
+    'error',
+    'Part of the storage cache does not open; it is not used, and the rest is kept.',
+    'After a crash some open tails are normal; otherwise look at the disk, and at who can write to the state directory.',
+  ),
+  'cache.resized': event('notice', 'A cache got another size; what fitted was kept.'),
+  'cache.storage.failed': event(
+    'error',
+    'The disk refuses the storage cache; external entropy is kept in memory alone.',
+    'Free space, or make the file system writable; it is tried again by itself.',
+  ),
+  'cache.storage.healed': event('notice', 'The storage cache can be written again.'),
+  'feeder.connected': event('notice', 'A feeder proved its key and is connected.'),
+  'feeder.disconnected': event('notice', 'The connection of a feeder ended; the detail tells why.'),
+  'feeder.duplicate': event(
+    'alert',
+    'A payload came a second time: a stuck feeder, or two that share a source. It was credited nothing.',
+    'Stop the feeder and find out why it repeats itself.',
+  ),
+  'feeder.enrolment.changed': event(
+    'notice',
+    'A feeder was enrolled, disabled, enabled, revoked or given another key.',
+  ),
+  'feeder.refused': event(
+    'warning',
+    'A feed connection was refused or ended because it broke a rule; the code is in the detail.',
+    'See `entropyctl mixer explain` with the code.',
+  ),
+  'feeder.suspended': event(
+    'alert',
+    "A feeder's frames keep failing the tests at the door; it is suspended, the others go on.",
+    'Examine the device, then `entropyctl mixer feeder enable NAME`.',
+  ),
   'gate.open': event('notice', 'Full-entropy blocks can be extracted.'),
   'gate.closed': event(
     'warning',

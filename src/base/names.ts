@@ -28,6 +28,31 @@ export type Verdict = 'healthy' | 'intermittent' | 'permanent';
 export const GATE_REASONS = ['warming', 'credit-starved', 'exhausted', 'failed', 'no-source'] as const;
 export type GateReason = (typeof GATE_REASONS)[number];
 
+/**
+ * Who vouches for a feeder's bytes: a certified full-entropy source, an assessed noise source, a DRBG behind an interface
+ * (PKCS#11, TPM), the public (a beacon), or this host itself. The last two are worth nothing and cannot satisfy bit 8.
+ */
+export const FEEDER_CLASSES = ['full-entropy', 'noise', 'drbg', 'public', 'host-derived'] as const;
+export type FeederClass = (typeof FEEDER_CLASSES)[number];
+
+/** Name of a feeder: in messages, files, logs and commands. */
+export const FEEDER_NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,31}$/;
+
+/** How much external entropy is cached, judged after a refill; least alarming first. */
+export const CACHE_LEVELS = ['normal', 'below-watermark', 'memory-exhausted', 'exhausted'] as const;
+export type CacheLevel = (typeof CACHE_LEVELS)[number];
+
+/** What became of a frame of external entropy; its place is its code on the wire. */
+export const FRAME_VERDICTS = [
+  'accepted',
+  'uncredited',
+  'test-failed',
+  'duplicate',
+  'no-room',
+  'not-stored',
+] as const;
+export type FrameVerdict = (typeof FRAME_VERDICTS)[number];
+
 /** One figure for each source. */
 export type PerSource<T> = Readonly<Record<SourceName, T>>;
 

@@ -1,47 +1,15 @@
 import { SOURCE_NAMES } from '../base/names.ts';
+import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.ts';
+import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
+import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import type { ParameterKey } from './parameters.ts';
-import { EVENTS_LIMIT, LEDGER_LIMIT, REASON, type RouteName } from './routes.ts';
-import { SHAPES, type OutputShape } from './shapes.ts';
+import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
+import { SHAPES } from './shapes.ts';
 
 /**
  * The one table of the control command, in esxcli's grammar: parsing, help, errors, man pages, completion and all
  * formatters are made from it. Adding a command is adding an entry here and, in src/cli, what makes its rows.
  */
-
-export interface OptionEntry {
-  /** Without dashes. */
-  readonly long: string;
-  readonly short?: string;
-  /** `flag` takes no value. */
-  readonly type: 'string' | 'integer' | 'flag';
-  readonly required?: true;
-  /** Bounds of an integer, or of a string's length in characters; both included. */
-  readonly minimum?: number;
-  readonly maximum?: number;
-  /** Used when the option is not given. */
-  readonly default?: number;
-  readonly choices?: readonly string[];
-  readonly description: string;
-}
-
-export interface ArgumentEntry {
-  /** In capitals, as the usage shows it. */
-  readonly name: string;
-  readonly required: boolean;
-  readonly choices?: readonly string[];
-  readonly description: string;
-}
-
-export interface CommandEntry {
-  readonly words: readonly string[];
-  readonly summary: string;
-  readonly argument?: ArgumentEntry;
-  readonly options: readonly OptionEntry[];
-  /** The route it calls; null: answered by the program itself. */
-  readonly route: RouteName | null;
-  /** null: prints nothing when it succeeds. */
-  readonly output: OutputShape | null;
-}
 
 export const FORMATTERS = ['csv', 'keyvalue', 'xml', 'json'] as const;
 export type FormatterName = (typeof FORMATTERS)[number];
@@ -68,9 +36,13 @@ export const PROGRAM_OPTIONS = [
 export const NAMESPACES = {
   mixer: 'The entropy mixer: sources, gate, kernel feed and events',
   'mixer config': 'Parameters of the daemon',
+  'mixer external': 'External entropy: its caches and the draw on them',
+  'mixer feeder': 'Feeders of external entropy and their keys',
   'mixer ledger': 'What was fed to the kernel pool',
+  'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
   'mixer source': 'Noise sources and their health tests',
   system: 'Settings under the names that esxcli gives them',
+  'system entropyd': 'The entropy caches',
   'system settings': 'Settings of the host',
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
@@ -134,6 +106,7 @@ export const COMMANDS = {
     route: null,
     output: SHAPES.explanation,
   },
+  ...EXTERNAL_COMMANDS,
   ledgerTotals: {
     words: ['mixer', 'ledger', 'get'],
     summary: 'Get the running totals of the kernel feed since the ledger began',
@@ -223,6 +196,7 @@ export const COMMANDS = {
     route: 'ready',
     output: null,
   },
+  ...ENTROPYD_COMMANDS,
   kernelSettings: {
     words: ['system', 'settings', 'kernel', 'list'],
     summary: 'List kernel settings: configured, in force now and by default',

@@ -1,5 +1,7 @@
 import type { EventRecord } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
+import type { ExternalReport } from './external.ts';
+import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type {
   ConfigurationReport,
   LedgerReport,
@@ -45,5 +47,26 @@ export interface ControlService {
   configuration(): ConfigurationReport;
   /** One value or null (back to the default) for each key; all of them are taken or none is. */
   changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport>;
+  external(): Promise<ExternalReport>;
+  feeders(): Promise<FeederReport[]>;
+  /**
+   * Enrols a feeder, under a key of 32 bytes that the caller brings and wipes, or one that is made here. Answers the bytes of
+   * its enrolment file, key included; whoever gets them wipes them.
+   */
+  enrollFeeder(
+    name: string,
+    enrolment: FeederEnrolment,
+    importedKey: Uint8Array | undefined,
+    peer: Peer,
+  ): Promise<Uint8Array>;
+  /** Like enrolment, for a new key; the old one holds until the new one is used. */
+  rotateFeeder(name: string, importedKey: Uint8Array | undefined, peer: Peer): Promise<Uint8Array>;
+  disableFeeder(name: string, peer: Peer): Promise<FeederReport>;
+  enableFeeder(name: string, peer: Peer): Promise<FeederReport>;
+  /** Answers what the feeder was when it was forgotten. */
+  revokeFeeder(name: string, peer: Peer): Promise<FeederReport>;
+  receiptKey(): Promise<ReceiptKeyReport>;
+  /** DRBG output, 1 to 65,536 bytes, wiped by whoever gets it; `fresh`: only from entropy that arrives after the call. */
+  random(bytes: number, fresh: boolean): Promise<Uint8Array>;
   ready(): { readonly ready: boolean; readonly reason: GateReason | null };
 }

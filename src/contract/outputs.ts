@@ -2,17 +2,13 @@ import { Type, type Static } from 'typebox';
 import { ERRORS, type ErrorCode } from '../base/errors.ts';
 import { EVENTS, type EventId } from '../base/events.ts';
 import { GATE_REASONS, SOURCE_NAMES, SOURCE_STATES } from '../base/names.ts';
+import { ExternalCacheReportSchema, ExternalReportSchema } from './external.ts';
+import { closed, oneOf } from './schema-parts.ts';
 
 /**
  * What the daemon tells: one schema per answer, from which types, validation, OpenAPI and the control command's
  * formatters all come. A quantity's name ends in its unit; times are milliseconds since 1970-01-01 UTC.
  */
-
-const closed = { additionalProperties: false } as const;
-
-function oneOf<const T extends string>(...values: readonly T[]) {
-  return Type.Unsafe<T>(Type.Enum([...values]));
-}
 
 export const SourceNameSchema = oneOf(...SOURCE_NAMES);
 export const SourceStateSchema = oneOf(...SOURCE_STATES);
@@ -182,6 +178,7 @@ export const EngineReportSchema = Type.Object(
     mask: MaskReportSchema,
     sources: Type.Array(SourceReportSchema),
     mixer: MixerReportSchema,
+    external: ExternalCacheReportSchema,
     counters: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
   },
   closed,
@@ -195,6 +192,7 @@ export const StatusReportSchema = Type.Object(
     nowMs: Type.Integer(),
     state: StateReportSchema,
     ...EngineReportSchema.properties,
+    external: ExternalReportSchema,
   },
   closed,
 );

@@ -79,6 +79,52 @@ export const PARAMETERS = {
       'Asks the kernel to credit the local sources too, although it counts them by itself already.',
     default: false,
   }),
+  memoryCacheSizeKibibytes: integer({
+    name: 'memory-cache-size',
+    kind: 'live',
+    description: 'Size of the memory cache of external entropy.',
+    default: 512,
+    minimum: 64,
+    maximum: 65_536,
+    unit: 'KiB',
+  }),
+  memoryCacheLowWatermarkPercentage: integer({
+    name: 'memory-cache-low-watermark',
+    kind: 'live',
+    description:
+      'Fill of the memory cache below which it is refilled from storage, and an alarm told if it cannot be.',
+    default: 20,
+    minimum: 1,
+    maximum: 99,
+    unit: '%',
+  }),
+  storageCacheSizeKibibytes: integer({
+    name: 'storage-cache-size',
+    kind: 'live',
+    description: 'Size of the encrypted cache of external entropy on disk.',
+    default: 4096,
+    minimum: 256,
+    maximum: 1_048_576,
+    unit: 'KiB',
+  }),
+  externalEntropyLostTimeoutSeconds: integer({
+    name: 'external-entropy-lost-timeout',
+    kind: 'live',
+    description: 'A feeder that was not heard for so long is told as lost.',
+    default: 60,
+    minimum: 1,
+    maximum: 86_400,
+    unit: 'seconds',
+  }),
+  servedDrawLimitBitsPerSecond: integer({
+    name: 'served-draw-limit',
+    kind: 'live',
+    description: 'Externally credited bits that served output may spend.',
+    default: 512,
+    minimum: 0,
+    maximum: 8_388_608,
+    unit: 'bits/s',
+  }),
 } as const satisfies Record<string, Parameter>;
 
 export type ParameterKey = keyof typeof PARAMETERS;

@@ -1,44 +1,30 @@
-import { Type, type TObject, type TSchema } from 'typebox';
-import { ERRORS, type ErrorCode } from '../base/errors.ts';
+import { Type } from 'typebox';
+import { EXTERNAL_ROUTES } from './external-routes.ts';
 import {
   ConfigurationReportSchema,
   EventPageSchema,
   EventReportSchema,
   HealthReportSchema,
   LedgerReportSchema,
-  ProblemSchema,
   ReadyReportSchema,
   SelfTestReportSchema,
   SourceReportSchema,
   StatusReportSchema,
 } from './outputs.ts';
 import { ConfigurationChangeSchema } from './parameters.ts';
-
-/** `open`: anybody who can connect. `read` and `change`: what the peer's credentials allow. */
-export type RouteAccess = 'open' | 'read' | 'change';
-
-/** What any route may answer besides its own errors. */
-export const COMMON_ERRORS = [
-  'request-invalid',
-  'permission-denied',
-  'engine-busy',
-  'engine-stopped',
-  'internal',
-] as const satisfies readonly ErrorCode[];
+import { bare, route } from './route.ts';
+import { closed } from './schema-parts.ts';
 
 export const LEDGER_LIMIT = { minimum: 1, maximum: 4096, default: 20 } as const;
 export const EVENTS_LIMIT = { minimum: 1, maximum: 4096, default: 1024 } as const;
 /** Printable characters only: the reason goes to the audit trail and to terminals. */
 export const REASON = { minLength: 1, maxLength: 200, pattern: '^[^\\p{C}\\p{Zl}\\p{Zp}]*$' } as const;
 
-const closed = { additionalProperties: false } as const;
-const nothing = Type.Object({}, closed);
 const sequence = { minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
 const named = {
   params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 32 }) }, closed),
-  querystring: nothing,
+  querystring: bare.querystring,
 } as const;
-const bare = { params: nothing, querystring: nothing, body: undefined } as const;
 
 /**
  * The closed table of routes, from which the server, the OpenAPI document and the control command all come. Every
@@ -158,6 +144,7 @@ export const ROUTES = {
       errors: [],
     },
   ),
+  ...EXTERNAL_ROUTES,
   openApi: route('GET', '/openapi.json', 'open', 'This interface as an OpenAPI 3.1 document', {
     ...bare,
     answer: Type.Object({}, { additionalProperties: true }),
@@ -167,52 +154,3 @@ export const ROUTES = {
 
 export type RouteName = keyof typeof ROUTES;
 export const ROUTE_NAMES = Object.keys(ROUTES) as RouteName[];
-
-export interface RouteEntry<
-  Params extends TObject = TObject,
-  Query extends TObject = TObject,
-  Body extends TSchema | undefined = TSchema | undefined,
-  Answer extends TSchema = TSchema,
-> {
-  readonly method: 'GET' | 'POST' | 'PATCH';
-  readonly url: string;
-  readonly summary: string;
-  readonly access: RouteAccess;
-  /** Its own errors; those of COMMON_ERRORS come on top. */
-  readonly errors: readonly ErrorCode[];
-  /** In the shape that fastify and its OpenAPI plugin read. A route without a body schema refuses a body. */
-  readonly schema: {
-    readonly params: Params;
-    readonly querystring: Query;
-    readonly body: Body;
-    readonly response: { readonly 200: Answer } & Readonly<Record<number, TSchema>>;
-  };
-}
-
-interface RouteParts<Params, Query, Body, Answer> {
-  readonly params: Params;
-  readonly querystring: Query;
-  readonly body: Body;
-  readonly answer: Answer;
-  readonly errors: readonly ErrorCode[];
-}
-
-function route<P extends TObject, Q extends TObject, B extends TSchema | undefined, A extends TSchema>(
-  method: RouteEntry['method'],
-  url: string,
-  access: RouteAccess,
-  summary: string,
-  { params, querystring, body, answer, errors }: RouteParts<P, Q, B, A>,
-): RouteEntry<P, Q, B, A> {
-  const problems = Object.fromEntries(
-    [...errors, ...COMMON_ERRORS].map((code) => [ERRORS[code].http, ProblemSchema]),
-  );
-  return {
-    method,
-    url,
-    access,
-    summary,
-    errors,
-    schema: { params, querystring, body, response: { ...problems, 200: answer } },
-  };
-}

@@ -1,51 +1,7 @@
-/**
- * The shapes in which commands answer. A field's machine name (JSON, XML, CSV, keyvalue) is its label without
- * spaces and punctuation, as esxcli has it; a label therefore ends in the unit of its quantity.
- */
+import { EXTERNAL_SHAPES } from './external-shapes.ts';
+import { integer, number, text, truth, type OutputShape } from './shape-entry.ts';
 
-export type FieldType = 'string' | 'integer' | 'number' | 'boolean';
-
-export interface FieldEntry {
-  /** Name of the value in the row that a view makes. */
-  readonly key: string;
-  readonly label: string;
-  readonly type: FieldType;
-  /** What people read where there is no value; machines get null or nothing. */
-  readonly absent?: string;
-}
-
-export interface OutputShape {
-  /** Name of the structure, for keyvalue and XML. */
-  readonly struct: string;
-  readonly kind: 'object' | 'list';
-  /** How people see it: `Label: value` lines, a table, or the form of its own that `mixer status` has. */
-  readonly hint: 'simple' | 'table' | 'status';
-  readonly fields: readonly FieldEntry[];
-  /** Keys of the columns of the table, where it does not show every field. */
-  readonly tableColumns?: readonly string[];
-  /** One list of structures inside the object. */
-  readonly nested?: { readonly key: string; readonly label: string; readonly shape: OutputShape };
-}
-
-function text(key: string, label: string, absent?: string): FieldEntry {
-  return field(key, label, 'string', absent);
-}
-
-function integer(key: string, label: string, absent?: string): FieldEntry {
-  return field(key, label, 'integer', absent);
-}
-
-function number(key: string, label: string, absent?: string): FieldEntry {
-  return field(key, label, 'number', absent);
-}
-
-function truth(key: string, label: string, absent?: string): FieldEntry {
-  return field(key, label, 'boolean', absent);
-}
-
-function field(key: string, label: string, type: FieldType, absent?: string): FieldEntry {
-  return absent === undefined ? { key, label, type } : { key, label, type, absent };
-}
+/** The shapes of all commands. */
 
 const SOURCE: OutputShape = {
   struct: 'NoiseSource',
@@ -95,6 +51,11 @@ const STATUS: OutputShape = {
     text('mixerBuild', 'Mixer Build'),
     text('mixerSha256', 'Mixer SHA-256'),
     truth('selfTestPassed', 'Self Test Passed'),
+    text('externalLevel', 'External Level'),
+    text('externalLink', 'External Link'),
+    integer('externalFeedersConnected', 'External Feeders Connected'),
+    number('externalCreditedBits', 'External Credited Bits'),
+    number('externalRunwaySeconds', 'External Runway Seconds'),
     text('stateDirectory', 'State Directory'),
     text('encryptionMode', 'Encryption Mode'),
     text('stateRefused', 'State Refused'),
@@ -117,6 +78,7 @@ export const SHAPES = {
   status: STATUS,
   sources: SOURCE,
   source: { ...SOURCE, kind: 'object', hint: 'simple' },
+  ...EXTERNAL_SHAPES,
   feeds: {
     struct: 'KernelFeed',
     kind: 'list',
@@ -207,8 +169,3 @@ export const SHAPES = {
     ],
   },
 } as const satisfies Record<string, OutputShape>;
-
-/** Label to machine name: `Credit Bits Per Second` is `CreditBitsPerSecond`. */
-export function machineName(label: string): string {
-  return label.replaceAll(/[^A-Za-z0-9]/g, '');
-}

@@ -24,7 +24,7 @@ test('every error code, event and counter of the tables is in use', () => {
 test('error codes are kebab-case, their numbers valid, and each says what to do', () => {
   const exits = new Set<number>(Object.values(EXIT));
   for (const [code, entry] of Object.entries(ERRORS)) {
-    assert.match(code, /^[a-z]+(-[a-z]+)*$/);
+    assert.match(code, /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/);
     assert.ok(entry.http >= 400 && entry.http < 600, code);
     const isPrivate = entry.webSocketClose === 4000 + entry.http;
     assert.ok(

@@ -1,14 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  COMMAND_NAMES,
-  COMMANDS,
-  NAMESPACES,
-  PROGRAM_OPTIONS,
-  type CommandEntry,
-} from '../../src/contract/commands.ts';
+import type { CommandEntry } from '../../src/contract/command-entry.ts';
+import { COMMAND_NAMES, COMMANDS, NAMESPACES, PROGRAM_OPTIONS } from '../../src/contract/commands.ts';
 import { ROUTES } from '../../src/contract/routes.ts';
-import { machineName, SHAPES, type OutputShape } from '../../src/contract/shapes.ts';
+import { machineName, type OutputShape } from '../../src/contract/shape-entry.ts';
+import { SHAPES } from '../../src/contract/shapes.ts';
 
 const commands = COMMAND_NAMES.map((name): [string, CommandEntry] => [name, COMMANDS[name]]);
 const shapes = Object.values(SHAPES).flatMap((shape: OutputShape) =>

@@ -56,6 +56,11 @@ test('the rows are those of the design, with its defaults', () => {
     feedIntervalSeconds: 10,
     feedBytes: 64,
     creditCpuToKernel: false,
+    memoryCacheSizeKibibytes: 512,
+    memoryCacheLowWatermarkPercentage: 20,
+    storageCacheSizeKibibytes: 4096,
+    externalEntropyLostTimeoutSeconds: 60,
+    servedDrawLimitBitsPerSecond: 512,
   });
   assert.equal(
     PARAMETER_KEYS.map((key) => [PARAMETERS[key].name, PARAMETERS[key].kind, rangeOf(key)]),
@@ -65,6 +70,11 @@ test('the rows are those of the design, with its defaults', () => {
       ['feed-interval', 'live', '1 to 3600 seconds'],
       ['feed-bytes', 'live', '32 to 4096 bytes in steps of 32'],
       ['credit-cpu-to-kernel', 'live', 'true or false'],
+      ['memory-cache-size', 'live', '64 to 65536 KiB'],
+      ['memory-cache-low-watermark', 'live', '1 to 99 %'],
+      ['storage-cache-size', 'live', '256 to 1048576 KiB'],
+      ['external-entropy-lost-timeout', 'live', '1 to 86400 seconds'],
+      ['served-draw-limit', 'live', '0 to 8388608 bits/s'],
     ],
   );
 });

@@ -4,7 +4,8 @@ import { Check } from 'typebox/schema';
 import { ERRORS } from '../../src/base/errors.ts';
 import { problemOf } from '../../src/contract/problem.ts';
 import { ProblemSchema } from '../../src/contract/outputs.ts';
-import { COMMON_ERRORS, REASON, ROUTE_NAMES, ROUTES, type RouteEntry } from '../../src/contract/routes.ts';
+import { COMMON_ERRORS, type RouteEntry } from '../../src/contract/route.ts';
+import { REASON, ROUTE_NAMES, ROUTES } from '../../src/contract/routes.ts';
 
 const routes = ROUTE_NAMES.map((name): [string, RouteEntry] => [name, ROUTES[name]]);
 
@@ -44,7 +45,17 @@ test('each error that a route may answer has the problem schema under its status
 
 test('only what changes the state of the daemon takes the right to change', () => {
   const changing = routes.filter(([, { access }]) => access === 'change').map(([name]) => name);
-  assert.equal(changing, ['testSource', 'restoreSource', 'changeConfiguration', 'selfTest']);
+  assert.equal(changing, [
+    'testSource',
+    'restoreSource',
+    'changeConfiguration',
+    'selfTest',
+    'enrollFeeder',
+    'rotateFeeder',
+    'disableFeeder',
+    'enableFeeder',
+    'revokeFeeder',
+  ]);
 });
 
 test('a reason is 1 to 200 printable characters', () => {

@@ -1,0 +1,42 @@
+import type { RouteName } from './routes.ts';
+import type { OutputShape } from './shape-entry.ts';
+
+/** What a row of the table of commands is. */
+
+export interface OptionEntry {
+  /** Without dashes. */
+  readonly long: string;
+  readonly short?: string;
+  /** `flag` takes no value; a `number` is a decimal (0.5) or a fraction (1/32). */
+  readonly type: 'string' | 'integer' | 'number' | 'flag';
+  readonly required?: true;
+  /** Bounds of an integer or number, or of a string's length in characters; both included. */
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** Used when the option is not given. */
+  readonly default?: number;
+  readonly choices?: readonly string[];
+  readonly description: string;
+}
+
+export interface ArgumentEntry {
+  /** In capitals, as the usage shows it. */
+  readonly name: string;
+  readonly required: boolean;
+  readonly choices?: readonly string[];
+  /** Where there are no choices: what it has to match, and that in words. */
+  readonly pattern?: string;
+  readonly rule?: string;
+  readonly description: string;
+}
+
+export interface CommandEntry {
+  readonly words: readonly string[];
+  readonly summary: string;
+  readonly argument?: ArgumentEntry;
+  readonly options: readonly OptionEntry[];
+  /** The route it calls; null: answered by the program itself. */
+  readonly route: RouteName | null;
+  /** null: prints nothing when it succeeds. */
+  readonly output: OutputShape | null;
+}

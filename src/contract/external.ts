@@ -1,0 +1,48 @@
+import { Type, type Static } from 'typebox';
+import { CACHE_LEVELS } from '../base/names.ts';
+import { closed, oneOf } from './schema-parts.ts';
+
+/** What the daemon tells of its external entropy: the two caches, the draw on them, and whether anybody feeds them. */
+
+const size = Type.Integer({ minimum: 0 });
+
+/** `connected`: heard of within external-entropy-lost-timeout. `never`: nobody fed since the daemon started. */
+export const LinkSchema = oneOf('connected', 'lost', 'never');
+export type LinkName = Static<typeof LinkSchema>;
+
+/** What the engine thread knows: the caches and the draw on them. */
+export const ExternalCacheReportSchema = Type.Object(
+  {
+    level: oneOf(...CACHE_LEVELS),
+    memoryBytes: size,
+    memorySizeBytes: size,
+    lowWatermarkBytes: Type.Integer({ minimum: 0, description: 'Of the memory cache' }),
+    storedBytes: size,
+    storageSizeBytes: size,
+    roomBytes: Type.Integer({ minimum: 0, description: 'What both caches would take now' }),
+    creditedBits: Type.Number({ minimum: 0, description: 'What all cached bytes are worth' }),
+    drawBitsPerSecond: Type.Number({ minimum: 0, description: 'Credited bits drawn a second, averaged' }),
+    runwaySeconds: Type.Union([Type.Number({ minimum: 0 }), Type.Null()], {
+      description: 'How long the cached credit lasts at the present draw; null when nothing is drawn',
+    }),
+    servableBits: Type.Number({
+      minimum: 0,
+      description: 'Cached credit above the reserve that is kept for the kernel',
+    }),
+    refilling: Type.Boolean({ description: 'Segments are on their way from storage to memory' }),
+    storageFailure: Type.String({ description: 'Why storage takes nothing; empty when it does' }),
+  },
+  closed,
+);
+export type ExternalCacheReport = Static<typeof ExternalCacheReportSchema>;
+
+export const ExternalReportSchema = Type.Object(
+  {
+    enabled: Type.Boolean({ description: 'Bit 8 is in the running mask' }),
+    link: LinkSchema,
+    feedersConnected: size,
+    ...ExternalCacheReportSchema.properties,
+  },
+  closed,
+);
+export type ExternalReport = Static<typeof ExternalReportSchema>;

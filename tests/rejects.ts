@@ -16,3 +16,11 @@ export async function rejectsWith(work: Promise<unknown>, code: ErrorCode): Prom
 export function throwsWith(work: () => unknown, code: ErrorCode): void {
   assert.throws(work, (error: unknown) => isEntropyError(error, code));
 }
+
+/**
+ * For `assert.throws(work, isA(RangeError))`: uvu calls what it is given, and a class that is called gives an error, which is true, whatever
+ * was thrown.
+ */
+export function isA(kind: ErrorConstructor): (error: unknown) => boolean {
+  return (error) => error instanceof kind;
+}

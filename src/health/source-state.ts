@@ -31,6 +31,7 @@ export class SourceState {
   #reason = '';
   #passedSamples = 0;
   #stalled = false;
+  #stallReason = '';
   /** When the first read in a row gave nothing; undefined while samples come. */
   #waitingSinceMs: number | undefined;
   #intermittentFailures = 0;
@@ -50,7 +51,7 @@ export class SourceState {
   }
 
   get reason(): string {
-    return this.#stalled ? 'no sample came in three times the expected time' : this.#reason;
+    return this.#stalled ? this.#stallReason : this.#reason;
   }
 
   get healthy(): boolean {
@@ -98,6 +99,11 @@ export class SourceState {
     this.#enterStartup(reason);
   }
 
+  /** For samples that were tested before they came here: healthy from the start. */
+  beginTested(): void {
+    if (this.#state === 'startup') this.#state = 'healthy';
+  }
+
   /** An operator vouches for a failed source: back to the start-up test. */
   restore(reason: string): void {
     if (this.#state !== 'failed')
@@ -108,7 +114,7 @@ export class SourceState {
 
   /** Samples arrived and were tested: how many, and the verdict over them. */
   tested(samples: number, verdict: Verdict): void {
-    this.#sampleArrived();
+    this.sampleArrived();
     if (verdict === 'permanent') return this.fail('a health test reached its permanent cutoff');
     if (verdict === 'intermittent') return this.#failIntermittently();
     if (!this.inStartup) return;
@@ -124,7 +130,7 @@ export class SourceState {
     if (this.#state === 'failed') return;
     this.#permanentFailures += 1;
     this.#state = 'failed';
-    this.#sampleArrived();
+    this.sampleArrived();
     this.#reason = reason;
     this.#events.emit('source.failed', { source: this.#options.name, reason });
   }
@@ -135,8 +141,21 @@ export class SourceState {
     this.#waitingSinceMs ??= this.#clock.monotonicMs();
     const limitMs = STALLED_AFTER_EXPECTED_TIMES * this.#options.expectedSampleMs;
     if (this.#clock.monotonicMs() - this.#waitingSinceMs <= limitMs) return;
+    this.stall('no sample came in three times the expected time');
+  }
+
+  /** It has nothing to give, and why; lifts with the next sample. */
+  stall(reason: string): void {
+    if (this.#stalled || !this.readable) return;
     this.#stalled = true;
-    this.#events.emit('source.stalled', { source: this.#options.name, limitMs });
+    this.#stallReason = reason;
+    this.#events.emit('source.stalled', { source: this.#options.name, reason });
+  }
+
+  /** There is something to give again. */
+  sampleArrived(): void {
+    this.#stalled = false;
+    this.#waitingSinceMs = undefined;
   }
 
   #enterStartup(reason: string): void {
@@ -152,11 +171,5 @@ export class SourceState {
     this.#passedSamples = 0;
     this.#reason = 'a health test reached its intermittent cutoff; the start-up test runs again';
     this.#events.emit('source.intermittent', { source: this.#options.name });
-  }
-
-  /** Whatever was waited for is over. */
-  #sampleArrived(): void {
-    this.#stalled = false;
-    this.#waitingSinceMs = undefined;
   }
 }

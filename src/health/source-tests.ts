@@ -17,6 +17,17 @@ export interface SourceTests extends SlotCutoffs {
   readonly maximumRateUnits: number;
 }
 
+/** For bytes that were tested before they came to the mixer: limits that such bytes cannot reach. */
+export const TESTED_BEFORE: SourceTests = {
+  symbolBits: 8,
+  rctIntermittent: 0x4000_0000,
+  rctPermanent: 0x4000_0000,
+  aptWindowSamples: 65_536,
+  aptIntermittent: 65_536,
+  aptPermanent: 65_536,
+  maximumRateUnits: BITS_PER_BYTE * CREDIT_UNITS_PER_BIT,
+};
+
 /**
  * Cutoffs of a source's continuous tests (SP 800-90B 4.4) from the entropy that is claimed for the tests.
  *

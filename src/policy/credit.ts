@@ -41,9 +41,17 @@ export function creditRateUnits(name: SourceName, mask: number): number {
 /** What an uncredited source still contributes to each block, in bytes. */
 const UNCREDITED_BYTES_PER_BLOCK = 64;
 
+/**
+ * What a byte counts towards the most a source gives to one block, which is 320 bits, in 1/1024 bit: its credit; an uncredited
+ * byte counts so that 64 are the most.
+ */
+export function shareUnits(rateUnits: number): number {
+  return rateUnits === 0 ? FULL_ENTROPY_INPUT_UNITS / UNCREDITED_BYTES_PER_BLOCK : rateUnits;
+}
+
 /** The most a source gives to one block: what would fill it alone, ceil(320 bits / rate). */
 export function bytesPerBlock(rateUnits: number): number {
-  return rateUnits === 0 ? UNCREDITED_BYTES_PER_BLOCK : Math.ceil(FULL_ENTROPY_INPUT_UNITS / rateUnits);
+  return Math.ceil(FULL_ENTROPY_INPUT_UNITS / shareUnits(rateUnits));
 }
 
 /**

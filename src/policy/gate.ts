@@ -7,7 +7,7 @@ const WHAT_TO_DO: Record<GateReason, string> = {
   warming: 'Wait: start-up tests are running.',
   'credit-starved':
     'Wait, or add a faster source to entropySources; `entropyctl mixer source list` shows the time to a block.',
-  exhausted: 'Connect a feeder: the external source has no bytes left.',
+  exhausted: 'Connect a feeder: no external entropy is cached. It opens again when eight blocks can be made.',
   failed:
     'See `entropyctl mixer status` for what failed; restore a source with `entropyctl mixer source restore`.',
   'no-source': 'Set entropySources to a mask with a source this host has, and restart.',
@@ -85,5 +85,7 @@ export class Gate {
     if (this.#reason === null) this.#sinceMs = this.#clock.wallMs();
     this.#reason = reason;
     this.#events.emit('gate.closed', because === '' ? { reason } : { reason, because });
+    // While it warms up the host has not failed to supply anything yet.
+    if (reason !== 'warming') this.#events.emit('entropy.rbg.failure', { reason });
   }
 }

@@ -4,6 +4,7 @@ import { Counters } from '../../src/base/counters.ts';
 import { EventBus } from '../../src/base/events.ts';
 import { SourceState } from '../../src/health/source-state.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
+import { isA } from '../rejects.ts';
 
 function newState() {
   const clock = new FakeClock();
@@ -58,7 +59,7 @@ test('a permanent failure lasts until an operator restores the source', () => {
 });
 
 test('only a failed source can be restored', () => {
-  assert.throws(() => newState().state.restore('for fun'), RangeError);
+  assert.throws(() => newState().state.restore('for fun'), isA(RangeError));
 });
 
 test('masked-out and unavailable are for life', () => {

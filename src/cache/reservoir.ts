@@ -1,0 +1,276 @@
+import { wipe } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Counters } from '../base/counters.ts';
+import type { EventSink } from '../base/events.ts';
+import type { CacheLevel } from '../base/names.ts';
+import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
+import type { ExternalCacheReport } from '../contract/external.ts';
+import { CacheLevels, type CacheFill } from '../policy/levels.ts';
+import { Runway } from '../policy/runway.ts';
+import { ServingReserve } from '../policy/serving-reserve.ts';
+import { MemoryCache } from './memory-cache.ts';
+import { MemoryTier } from './memory-tier.ts';
+import type { Origin, Portion } from './origin.ts';
+import type { CacheSizes, Drawn, PreparedSizes, Received, ReservoirOptions } from './reservoir-types.ts';
+import { RoomNotice, type RoomListener } from './room-notice.ts';
+import { SEGMENT_BYTES, storageReserveBytes, type SegmentStore } from './segment-store.ts';
+import { StorageTier } from './storage-tier.ts';
+
+export type * from './reservoir-types.ts';
+export { storageReserveBytes, type SegmentStore } from './segment-store.ts';
+
+export interface ReservoirDependencies {
+  /** Keeps the memory cache out of swap (mlock); false when the host refuses. */
+  readonly lock?: (memory: Uint8Array) => boolean;
+  readonly storage: SegmentStore;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+}
+
+const NOTHING_DRAWN: Drawn = { bytes: 0, rateUnits: 0, receivedMs: 0 };
+
+/**
+ * External entropy in two tiers. What arrives goes to memory while there is room, then to storage. Draws come from memory, and whenever
+ * it falls below the low watermark a refill lifts it just above, segment by segment. The level is judged after a refill.
+ *
+ * A segment's bytes are in memory alone once it is opened, so never more than ceil(watermark / 16 KiB) + 1 of them are: a
+ * crash loses those, and nothing else that was stored.
+ */
+export class Reservoir {
+  readonly #clock: Clock;
+  readonly #events: EventSink;
+  readonly #counters: Counters;
+  readonly #memory: MemoryTier;
+  readonly #storage: StorageTier;
+  readonly #levels: CacheLevels;
+  readonly #runway: Runway;
+  readonly #reserve = new ServingReserve();
+  readonly #roomNotice: RoomNotice;
+  #phase: 'new' | 'running' | 'stopped' = 'new';
+  #refill: Promise<void> | undefined;
+
+  constructor(options: ReservoirOptions, dependencies: ReservoirDependencies) {
+    const { memoryBytes, lowWatermarkPercent } = options;
+    const { lock, storage, clock, events, counters } = dependencies;
+    this.#clock = clock;
+    this.#events = events;
+    this.#counters = counters;
+    this.#levels = new CacheLevels({ memorySizeBytes: memoryBytes, lowWatermarkPercent }, { events });
+    const cache = new MemoryCache({ sizeBytes: memoryBytes }, lock === undefined ? {} : { lock });
+    this.#memory = new MemoryTier(cache);
+    this.#storage = new StorageTier({ store: storage, clock, changed: () => this.#changed() });
+    this.#runway = new Runway(clock.monotonicMs());
+    this.#roomNotice = new RoomNotice({ clock });
+  }
+
+  /** The first refill, from what earlier processes stored; the level it leads to is where it begins, and no event. */
+  async start(): Promise<void> {
+    this.#changed();
+    await this.#refill;
+    if (this.#phase !== 'new') return;
+    this.#phase = 'running';
+    this.#levels.begin(this.#fill());
+    this.#changed();
+  }
+
+  get bytes(): number {
+    return this.#memory.bytes + this.#storage.bytes;
+  }
+
+  /** Credit of all that is cached, in 1/1024 bit. */
+  get creditedUnits(): number {
+    return this.#memory.creditedUnits + this.#storage.creditedUnits;
+  }
+
+  /** What `receive` would take now, in bytes. */
+  get roomBytes(): number {
+    return this.#phase === 'stopped' ? 0 : this.#memoryRoomBytes + this.#storage.roomBytes;
+  }
+
+  /** Credit per byte of what is drawn next, in 1/1024 bit; 0 when memory is empty. */
+  get nextRateUnits(): number {
+    return this.#phase === 'stopped' ? 0 : this.#memory.nextRateUnits;
+  }
+
+  /** Monotonic time at which what is drawn next was received, or earlier; undefined for none, or when it was stored meanwhile. */
+  get nextReceivedMs(): number | undefined {
+    return this.#phase === 'stopped' ? undefined : this.#memory.nextReceivedMs;
+  }
+
+  /** Credit that serving may take without touching the kernel's reserve, in 1/1024 bit. */
+  get servableUnits(): number {
+    return this.#reserve.servableUnits(this.creditedUnits);
+  }
+
+  get level(): CacheLevel {
+    return this.#levels.level;
+  }
+
+  get refilling(): boolean {
+    return this.#refill !== undefined;
+  }
+
+  /** Calls back when there is more room than before: at once when there was none, and at most every 50 ms. */
+  onRoom(listener: RoomListener): void {
+    this.#roomNotice.listen(listener);
+  }
+
+  /**
+   * Takes a frame's bytes as far as there is room. What goes to memory is there, and may be drawn, before this returns; it resolves when
+   * the rest is durable or refused. The bytes must stay unchanged until then; the caller wipes them.
+   */
+  async receive(bytes: Uint8Array, origin: Origin): Promise<Received> {
+    if (this.#phase === 'stopped') return { memoryBytes: 0, storedBytes: 0 };
+    const head = bytes.subarray(0, this.#memoryRoomBytes);
+    const memoryBytes = this.#memory.put(head, origin, this.#clock.monotonicMs());
+    const storing = this.#storage.append(bytes.subarray(memoryBytes), origin);
+    this.#changed();
+    const { storedBytes, failure } = await storing;
+    return failure === undefined ? { memoryBytes, storedBytes } : { memoryBytes, storedBytes, failure };
+  }
+
+  /** Moves the oldest bytes out, at most target.length and of one origin; 0 bytes when memory is empty. */
+  take(target: Uint8Array): Drawn {
+    const taken = this.#phase === 'stopped' ? undefined : this.#memory.take(target);
+    if (taken === undefined) return NOTHING_DRAWN;
+    const { bytes, origin, atMs } = taken;
+    this.#runway.drew(bytes * origin.rateUnits, this.#clock.monotonicMs());
+    this.#counters.add('cache.bytes.drawn', bytes);
+    this.#changed();
+    return { bytes, rateUnits: origin.rateUnits, receivedMs: atMs };
+  }
+
+  /** A draw wanted more than memory had: begins a refill, or judges the level, if that was not done yet. */
+  missed(): void {
+    this.#changed();
+  }
+
+  /** The bytes of a revoked feeder are overwritten, and never given out from storage. */
+  voidFeeder(feeder: number): void {
+    this.#counters.add('cache.bytes.destroyed', this.#memory.voidFeeder(feeder));
+    this.#storage.voidFeeder(feeder);
+    this.#rebase();
+  }
+
+  /** Reserves what other sizes need on disk. @throws EntropyError state-unwritable: everything stays as it was */
+  async prepareSizes(sizes: CacheSizes): Promise<PreparedSizes> {
+    const { storageBytes, memoryBytes } = sizes;
+    const prepared = await this.#storage.prepareSize({
+      capacityBytes: storageBytes,
+      reserveBytes: storageReserveBytes(memoryBytes),
+    });
+    return {
+      commit: () => {
+        prepared.commit();
+        this.#resize(sizes);
+      },
+      abort: () => prepared.abort(),
+    };
+  }
+
+  report(): ExternalCacheReport {
+    const nowMs = this.#clock.monotonicMs();
+    return {
+      level: this.level,
+      memoryBytes: this.#memory.bytes,
+      memorySizeBytes: this.#memory.sizeBytes,
+      lowWatermarkBytes: this.#levels.watermarkBytes,
+      storedBytes: this.#storage.bytes,
+      storageSizeBytes: this.#storage.sizeBytes,
+      roomBytes: this.roomBytes,
+      creditedBits: this.creditedUnits / CREDIT_UNITS_PER_BIT,
+      drawBitsPerSecond: this.#runway.unitsPerSecond(nowMs) / CREDIT_UNITS_PER_BIT,
+      runwaySeconds: this.#runway.seconds(this.creditedUnits, nowMs),
+      servableBits: this.servableUnits / CREDIT_UNITS_PER_BIT,
+      refilling: this.refilling,
+      storageFailure: this.#storage.failure,
+    };
+  }
+
+  /** The orderly stop: draws and feeds end, what memory holds becomes durable in storage, and memory is overwritten. */
+  async stop(): Promise<void> {
+    if (this.#phase === 'stopped') return;
+    this.#phase = 'stopped';
+    this.#roomNotice.stop();
+    await this.#refill;
+    await this.#storage.stop();
+    const heldBytes = this.#memory.bytes;
+    const kept = await this.#storage.keep(this.#memory.drain());
+    if (!kept) this.#counters.add('cache.bytes.destroyed', heldBytes);
+    this.#memory.wipe();
+  }
+
+  /** After every change: refills what fell low, judges what a refill cannot lift, and tells who waits for room. */
+  #changed(): void {
+    if (this.#phase === 'stopped') return;
+    if (this.#mayRefill()) this.#refill ??= this.#refillMemory();
+    if (this.#phase === 'new') return;
+    if (this.#refill === undefined) this.#judge();
+    this.#roomNotice.update(this.roomBytes);
+  }
+
+  /** Not while segments are on their way: they are counted nowhere then. */
+  #judge(): void {
+    const { creditedUnits } = this;
+    this.#reserve.observe(creditedUnits);
+    for (const hours of this.#runway.warnings(creditedUnits, this.#clock.monotonicMs())) {
+      this.#events.emit('entropy.runway.short', { hours });
+    }
+    this.#levels.judge(this.#fill());
+  }
+
+  /** An orderly stop fills the reserve that storage has for memory. Until that is drawn memory takes so much less, or the next had no place. */
+  get #memoryRoomBytes(): number {
+    const overfullBytes = Math.max(0, this.#storage.bytes - this.#storage.sizeBytes);
+    const stoppableBytes = this.#memory.sizeBytes - this.#memory.bytes - overfullBytes;
+    return Math.max(0, Math.min(this.#memory.roomBytes, stoppableBytes));
+  }
+
+  #mayRefill(): boolean {
+    if (this.#phase === 'stopped' || !this.#storage.openable) return false;
+    const { watermarkBytes } = this.#levels;
+    const bound = Math.ceil(watermarkBytes / SEGMENT_BYTES) + 1;
+    return this.#memory.bytes < watermarkBytes && this.#memory.mayOpen(bound);
+  }
+
+  async #refillMemory(): Promise<void> {
+    while (this.#mayRefill()) {
+      this.#memory.beginOpening();
+      const portions = await this.#storage.open();
+      this.#memory.opened(portions ?? []);
+    }
+    this.#refill = undefined;
+    this.#changed();
+  }
+
+  #fill(): CacheFill {
+    const { watermarkBytes } = this.#levels;
+    return {
+      // While segments can be opened memory is not low: the next ones are, once draws have used up those before.
+      memoryBytes: this.#storage.openable ? Math.max(this.#memory.bytes, watermarkBytes) : this.#memory.bytes,
+      memoryUnits: this.#memory.creditedUnits,
+      storageBytes: this.#storage.bytes,
+      storageFailure: this.#storage.spendFailure,
+    };
+  }
+
+  #resize({ memoryBytes, lowWatermarkPercent, storageBytes }: CacheSizes): void {
+    const displaced = this.#memory.resize({ sizeBytes: memoryBytes });
+    this.#levels.reconfigure({ memorySizeBytes: memoryBytes, lowWatermarkPercent });
+    for (const portion of displaced) void this.#displace(portion);
+    this.#events.emit('cache.resized', { memoryBytes, lowWatermarkPercent, storageBytes });
+    this.#rebase();
+  }
+
+  async #displace({ bytes, origin }: Portion): Promise<void> {
+    const { storedBytes } = await this.#storage.append(bytes, origin);
+    this.#counters.add('cache.bytes.destroyed', bytes.length - storedBytes);
+    wipe(bytes);
+  }
+
+  #rebase(): void {
+    this.#reserve.rebase(this.creditedUnits);
+    this.#changed();
+  }
+}

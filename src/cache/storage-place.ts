@@ -1,0 +1,103 @@
+import { EntropyError, isEntropyError } from '../base/errors.ts';
+import type { RandomSource } from '../base/random.ts';
+import { ensureDirectory, type DurableFile, type DurableFiles } from '../durable/durable-files.ts';
+import { decodeStorageHeader, HEADER_BYTES, type StorageFileKind } from './storage-header.ts';
+import type { Geometry } from './storage-layout.ts';
+
+export interface StorageVolumeOptions {
+  readonly directory: string;
+  readonly geometry: Geometry;
+}
+
+export interface StorageVolumeDependencies {
+  readonly files: DurableFiles;
+  readonly random: RandomSource;
+  /** 32 bytes, lent for as long as the volume is open. */
+  readonly keyEncryptionKey: Uint8Array;
+}
+
+export const FILE_KINDS: readonly StorageFileKind[] = ['segments', 'keys'];
+/** What a file is called until both are whole. */
+export const UNFINISHED = '.new';
+const DAMAGED = '.damaged';
+
+/** The directory of the two files, and what may lie in it. */
+export class VolumePlace {
+  readonly #options: StorageVolumeOptions;
+  readonly #dependencies: StorageVolumeDependencies;
+
+  constructor(options: StorageVolumeOptions, dependencies: StorageVolumeDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** Leaves both files or none, all of it durable; tells what it set aside. */
+  async prepare(): Promise<{ readonly reason: string | undefined; readonly setAside: string[] }> {
+    const { files } = this.#dependencies;
+    await ensureDirectory(files, this.#options.directory);
+    const names = await files.list(this.#options.directory);
+    const unfinished = isUnfinished(names);
+    const reason = unfinished ? undefined : await this.#whyUnusable(names);
+    const setAside: string[] = [];
+    for (const kind of FILE_KINDS) {
+      const path = pathOf(this.#options, kind);
+      await files.remove(path + UNFINISHED);
+      if (unfinished) await files.remove(path);
+      if (reason === undefined || !names.includes(kind)) continue;
+      await files.rename(path, path + DAMAGED);
+      setAside.push(kind + DAMAGED);
+    }
+    await files.syncDirectory(this.#options.directory);
+    return { reason, setAside };
+  }
+
+  async #whyUnusable(names: readonly string[]): Promise<string | undefined> {
+    const present = FILE_KINDS.filter((kind) => names.includes(kind));
+    if (present.length === 0) return undefined;
+    if (present.length === 1) return `${present.join()} stands alone`;
+    try {
+      const ids = await readCacheIds(this.#options, this.#dependencies);
+      return ids.segments.equals(ids.keys) ? undefined : 'the two files are of different caches';
+    } catch (error) {
+      if (!isEntropyError(error, 'state-damaged', 'state-version-newer')) throw error;
+      return `${error.code}: ${error.message}`;
+    }
+  }
+}
+
+/** A crash while a new volume got its names: it held nothing yet. */
+function isUnfinished(names: readonly string[]): boolean {
+  const [segments, keys] = FILE_KINDS.map((kind) => ({
+    whole: names.includes(kind),
+    begun: names.includes(kind + UNFINISHED),
+  }));
+  return (
+    (segments?.whole === true && keys?.whole === false && keys.begun) ||
+    (keys?.whole === true && segments?.whole === false && segments.begun)
+  );
+}
+
+export async function readCacheIds(
+  options: StorageVolumeOptions,
+  { files, keyEncryptionKey }: StorageVolumeDependencies,
+): Promise<{ segments: Buffer; keys: Buffer }> {
+  const read = async (kind: StorageFileKind): Promise<Buffer> => {
+    const file = await openExisting(files, pathOf(options, kind));
+    try {
+      return decodeStorageHeader(kind, await file.read(0, HEADER_BYTES), options.geometry, keyEncryptionKey);
+    } finally {
+      await file.close();
+    }
+  };
+  return { segments: await read('segments'), keys: await read('keys') };
+}
+
+export function pathOf({ directory }: StorageVolumeOptions, kind: StorageFileKind): string {
+  return `${directory}/${kind}`;
+}
+
+export async function openExisting(files: DurableFiles, path: string): Promise<DurableFile> {
+  const file = await files.open(path);
+  if (file === undefined) throw new EntropyError('state-unreadable', `${path} is gone`);
+  return file;
+}

@@ -1,0 +1,75 @@
+import type { Counters } from '../base/counters.ts';
+import { isEntropyError, type EntropyError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import { SegmentBook } from './segment-book.ts';
+import type { Geometry } from './storage-layout.ts';
+import type { StoredSegment } from './storage-scan.ts';
+import type { StorageVolume } from './storage-volume.ts';
+
+export interface StorageCacheSizes {
+  /** Payload that appends may fill. */
+  readonly capacityBytes: number;
+  /** Payload beyond it, allocated like the rest, that only the orderly stop fills. */
+  readonly reserveBytes: number;
+}
+
+/** What the parts of the storage cache share: its volume, its book, and whether the disk plays along. */
+export class StorageState {
+  readonly geometry: Geometry;
+  readonly events: EventSink;
+  readonly counters: Counters;
+  readonly book = new SegmentBook();
+  /** Filled segments behind whose end a failed append may have left something. */
+  readonly doubtful = new Map<number, StoredSegment>();
+  sizes: StorageCacheSizes;
+  /** undefined while the disk has not let it be opened, and when it is closed. */
+  volume: StorageVolume | undefined;
+  failure: EntropyError | undefined;
+
+  constructor(
+    options: StorageCacheSizes & { readonly geometry: Geometry },
+    dependencies: { readonly events: EventSink; readonly counters: Counters },
+  ) {
+    this.geometry = options.geometry;
+    this.sizes = { capacityBytes: options.capacityBytes, reserveBytes: options.reserveBytes };
+    this.events = dependencies.events;
+    this.counters = dependencies.counters;
+  }
+
+  openedVolume(): StorageVolume {
+    if (this.volume === undefined) throw new Error('broken invariant: the storage cache is open');
+    return this.volume;
+  }
+
+  async whileWritable(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.fail(error);
+    }
+  }
+
+  /** Told once, until the disk has healed. */
+  fail(error: EntropyError): void {
+    if (error === this.failure) return;
+    this.counters.add('cache.storage.failures');
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.events.emit('cache.storage.failed', { code: error.code, reason: error.message });
+  }
+
+  refuse(waiting: readonly { readonly reject: (reason: unknown) => void }[], error: unknown): void {
+    if (isRefusal(error)) this.fail(error);
+    for (const { reject } of waiting) reject(error);
+  }
+
+  destroyed(bytes: number): void {
+    if (bytes > 0) this.counters.add('cache.bytes.destroyed', bytes);
+  }
+}
+
+/** What a disk answers that does not let us. */
+export function isRefusal(error: unknown): error is EntropyError {
+  return isEntropyError(error, 'state-unwritable', 'state-unreadable');
+}

@@ -1,0 +1,159 @@
+import { wipe } from '../base/bytes.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { isEntropyError, type EntropyError } from '../base/errors.ts';
+import type { Origin, Portion } from './origin.ts';
+import type { PreparedSize, SegmentStore, StorageSizes } from './segment-store.ts';
+
+export interface StorageTierDependencies {
+  readonly store: SegmentStore;
+  readonly clock: Clock;
+  /** Called when the tier changed by itself: an append settled, the disk healed. */
+  readonly changed: () => void;
+}
+
+export interface Stored {
+  readonly storedBytes: number;
+  /** Why the disk refused; undefined when it was room that lacked. */
+  readonly failure: EntropyError | undefined;
+}
+
+/** While the disk refuses, it is tried again this often. */
+const PROBE_INTERVAL_MS = 10_000;
+
+/** The storage cache as the reservoir uses it: what the disk refuses is a state that ends by itself, and no exception. */
+export class StorageTier {
+  readonly #store: SegmentStore;
+  readonly #clock: Clock;
+  readonly #changed: () => void;
+  readonly #underWay = new Set<Promise<void>>();
+  /** Why no segment can be opened; undefined while it can. */
+  #spendFailure: EntropyError | undefined;
+  /** It gave none although it counts bytes: they cannot be had until it changes. */
+  #gaveNothing = false;
+  #probe: Timer | undefined;
+  #stopped = false;
+
+  constructor(dependencies: StorageTierDependencies) {
+    this.#store = dependencies.store;
+    this.#clock = dependencies.clock;
+    this.#changed = dependencies.changed;
+    if (this.#store.failure !== undefined) this.#probeLater();
+  }
+
+  get bytes(): number {
+    return this.#gaveNothing ? 0 : this.#store.bytes;
+  }
+
+  get creditedUnits(): number {
+    return this.#gaveNothing ? 0 : this.#store.creditedUnits;
+  }
+
+  get sizeBytes(): number {
+    return this.#store.capacityBytes;
+  }
+
+  get roomBytes(): number {
+    return this.#store.failure === undefined ? this.#store.roomBytes : 0;
+  }
+
+  /** Why the disk refuses, for people; empty while it does not. */
+  get failure(): string {
+    return (this.#store.failure ?? this.#spendFailure)?.message ?? '';
+  }
+
+  /** Why stored bytes cannot be given out; empty while they can. */
+  get spendFailure(): string {
+    return this.#spendFailure?.message ?? '';
+  }
+
+  /** True when `open` may give a segment. */
+  get openable(): boolean {
+    return this.bytes > 0 && this.#spendFailure === undefined;
+  }
+
+  /** Stores as many of the bytes as there is room for, from the first on; they are durable when it resolves. */
+  async append(bytes: Uint8Array, origin: Origin): Promise<Stored> {
+    const fitting = bytes.subarray(0, this.roomBytes);
+    if (fitting.length === 0) {
+      return { storedBytes: 0, failure: bytes.length === 0 ? undefined : this.#store.failure };
+    }
+    const failure = await this.#tracked(this.#store.append(fitting, origin));
+    if (failure === undefined) this.#gaveNothing = false;
+    this.#changed();
+    return { storedBytes: failure === undefined ? fitting.length : 0, failure };
+  }
+
+  /** The oldest segment; undefined when there is none or the disk refuses to spend it. */
+  async open(): Promise<Portion[] | undefined> {
+    try {
+      const portions = await this.#store.takeSegment();
+      this.#gaveNothing = portions === undefined;
+      return portions;
+    } catch (error) {
+      this.#spendFailure = this.#operational(error);
+      return undefined;
+    }
+  }
+
+  /** The orderly stop: stores the portions, with the room kept for them, and wipes them; false when the disk refuses. */
+  async keep(portions: readonly Portion[]): Promise<boolean> {
+    try {
+      const failure = portions.length === 0 ? undefined : await this.#tracked(this.#store.store(portions));
+      return failure === undefined;
+    } finally {
+      for (const { bytes } of portions) wipe(bytes);
+    }
+  }
+
+  voidFeeder(feeder: number): void {
+    this.#store.voidFeeder(feeder);
+  }
+
+  prepareSize(sizes: StorageSizes): Promise<PreparedSize> {
+    return this.#store.prepareSize(sizes);
+  }
+
+  /** Ends the probing and waits for appends. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#probe?.cancel();
+    await Promise.allSettled([...this.#underWay]);
+  }
+
+  /** Waits for work on the disk; gives why the disk refused it. */
+  async #tracked(work: Promise<void>): Promise<EntropyError | undefined> {
+    this.#underWay.add(work);
+    try {
+      await work;
+      return undefined;
+    } catch (error) {
+      return this.#operational(error);
+    } finally {
+      this.#underWay.delete(work);
+    }
+  }
+
+  /** Passes on what only a defect can cause. */
+  #operational(error: unknown): EntropyError {
+    if (!isEntropyError(error)) throw error;
+    this.#probeLater();
+    return error;
+  }
+
+  #probeLater(): void {
+    if (this.#stopped) return;
+    this.#probe ??= this.#clock.after(PROBE_INTERVAL_MS, () => {
+      this.#probe = undefined;
+      void this.#tryAgain();
+    });
+  }
+
+  async #tryAgain(): Promise<void> {
+    if (await this.#store.probe()) {
+      this.#spendFailure = undefined;
+      this.#changed();
+    } else {
+      this.#probeLater();
+    }
+  }
+}

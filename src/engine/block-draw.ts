@@ -1,8 +1,9 @@
 import type { Counters } from '../base/counters.ts';
-import { type PerSource, perSource } from '../base/names.ts';
-import { BLOCK_BYTES } from '../base/units.ts';
+import { type PerSource, perSource, SOURCE_NAMES } from '../base/names.ts';
+import { BLOCK_BYTES, FULL_ENTROPY_INPUT_UNITS } from '../base/units.ts';
 import type { BlockSupply, DrawnBlocks } from '../kernel/pool-feeder.ts';
-import type { Mixer } from '../mixer/mixer.ts';
+import type { Mixer, SourceSlot } from '../mixer/mixer.ts';
+import { shareUnits } from '../policy/credit.ts';
 import type { Gate } from '../policy/gate.ts';
 import type { Collector } from './collector.ts';
 import type { MonitoredSource } from './monitored-source.ts';
@@ -13,6 +14,11 @@ export interface BlockDrawDependencies {
   readonly gate: Gate;
   readonly counters: Counters;
 }
+
+/** Which sources may give to a block. */
+export type SourceFilter = (source: MonitoredSource) => boolean;
+
+const EVERY_SOURCE: SourceFilter = () => true;
 
 /**
  * Where credit becomes blocks: the only caller of extraction, and the one that asks the gate, so that neither the kernel feed nor
@@ -49,13 +55,22 @@ export class BlockDraw implements BlockSupply {
     return { credits };
   }
 
-  /** Moves one block into the DRBG's seeds; it never leaves the mixer. Not having one closes nothing: the caller is told. */
-  reserveSeed(): boolean {
-    const reserved = this.#fill() && this.#mixer.reserveSeed();
-    if (!reserved) return false;
+  /**
+   * Moves one block into the DRBG's seeds; it never leaves the mixer. Gives the credit it was made from, in 1/1024 bit; undefined
+   * when there is none, which closes nothing: the caller is told.
+   */
+  reserveSeed(allowed: SourceFilter = EVERY_SOURCE): PerSource<number> | undefined {
+    const reserved = this.#fill(allowed) && this.#mixer.reserveSeed();
+    if (!reserved) return undefined;
     this.#counters.add('blocks.extracted');
     this.#gate.extracted();
-    return true;
+    return named(this.#mixer.lastSpentUnits());
+  }
+
+  /** As reserveSeed, and nothing that was credited before this call counts towards the block: that credit is given up. */
+  reserveFreshSeed(allowed: SourceFilter): PerSource<number> | undefined {
+    SOURCE_NAMES.forEach((_, slot) => this.#mixer.voidCredit(slot as SourceSlot));
+    return this.reserveSeed(allowed);
   }
 
   /** One block from all sources, or many in one go when a single source in the mask makes its samples on demand. */
@@ -67,27 +82,31 @@ export class BlockDraw implements BlockSupply {
       this.#counters.add('blocks.extracted', blocks);
       if (blocks > 0) return Array.from({ length: blocks }, () => creditOf(sole));
     }
-    if (!this.#fill()) return [];
+    if (!this.#fill(EVERY_SOURCE)) return [];
     const units = this.#mixer.extract(target.subarray(0, BLOCK_BYTES));
     if (units === undefined) return [];
     this.#counters.add('blocks.extracted');
-    return [{ interrupts: units[0], rdrand: units[1], rdseed: units[2], external: units[3] }];
+    return [named(units)];
   }
 
   /**
    * Brings the pool to 320 credited bits: every healthy source gives once, at most what would fill the block alone; after that only
    * sources that have more ready are asked again, and none is waited for.
    */
-  #fill(): boolean {
+  #fill(allowed: SourceFilter): boolean {
     if (!this.#gate.mayExtract()) return false;
+    const sources = this.#collector.sources.filter(allowed);
     const given = new Map<MonitoredSource, number>();
     let gaveMore = true;
     for (let round = 0; gaveMore && (round === 0 || !this.#mixer.readyForBlock()); round++) {
       gaveMore = false;
-      for (const source of this.#collector.sources) {
+      for (const source of sources) {
+        // Asked each time: the bytes of the next feeder may be worth more or less than those before.
+        const unitsPerByte = shareUnits(source.rateUnits);
         const before = given.get(source) ?? 0;
-        const bytes = before < source.bytesPerBlock ? source.contribute(source.bytesPerBlock - before) : 0;
-        given.set(source, before + bytes);
+        const wantedBytes = Math.ceil((FULL_ENTROPY_INPUT_UNITS - before) / unitsPerByte);
+        const bytes = wantedBytes > 0 ? source.contribute(wantedBytes) : 0;
+        given.set(source, before + bytes * unitsPerByte);
         gaveMore ||= bytes > 0;
       }
     }
@@ -100,8 +119,13 @@ export class BlockDraw implements BlockSupply {
 
   #missed(): void {
     this.#counters.add('blocks.missed');
-    this.#gate.missed(this.#collector.whyStarved());
+    const reason = this.#collector.whyStarved();
+    if (reason !== undefined) this.#gate.missed(reason);
   }
+}
+
+function named(units: readonly number[]): PerSource<number> {
+  return perSource((name) => units[SOURCE_NAMES.indexOf(name)] ?? 0);
 }
 
 /** What a block filled by one source alone is made from. */

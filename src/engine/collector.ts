@@ -53,6 +53,17 @@ export class Collector {
     return readable.length === 1 ? readable[0] : undefined;
   }
 
+  /** Whether a credited source beside the external one is healthy and gives samples. */
+  get hasLocalSource(): boolean {
+    return this.sources.some((one) => one.source.testedBefore !== true && one.counts && one.state.honoured);
+  }
+
+  /** External bytes came: the source is no longer taken for empty, once it gives again. */
+  noticeExternal(): void {
+    const external = this.source('external');
+    if (external !== undefined && external.rateUnits > 0) external.state.sampleArrived();
+  }
+
   advanceStartups(): void {
     for (const source of this.sources) source.advanceStartup();
   }
@@ -62,12 +73,21 @@ export class Collector {
     for (const source of this.sources) if (source.state.readable) source.retest(reason);
   }
 
-  /** Why no block can be had, judged by the sources that count. */
-  whyStarved(): GateReason {
+  /** Why no block can be had, judged by the sources that count; undefined while what is missing is on its way by itself. */
+  whyStarved(): GateReason | undefined {
     const counting = this.sources.filter((source) => source.counts);
     if (this.#mask === 0 || counting.length === 0) return 'no-source';
     if (counting.every((source) => source.state.name === 'failed')) return 'failed';
-    if (counting.some((source) => source.state.healthy)) return 'credit-starved';
-    return counting.some((source) => source.state.inStartup) ? 'warming' : 'credit-starved';
+    if (counting.some((source) => source.source.pending === true)) return undefined;
+    const exhausted = counting.filter(isExhausted);
+    const others = counting.filter((source) => !exhausted.includes(source));
+    if (others.some((source) => source.state.healthy)) return 'credit-starved';
+    if (others.some((source) => source.state.inStartup)) return 'warming';
+    return exhausted.length > 0 ? 'exhausted' : 'credit-starved';
   }
+}
+
+/** A source that gives away what it was given, and has nothing left. */
+function isExhausted({ source, state }: MonitoredSource): boolean {
+  return source.testedBefore === true && state.name === 'stalled';
 }

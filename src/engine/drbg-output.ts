@@ -16,6 +16,9 @@ const ADDITIONAL_INPUT_BYTES = 32;
 /** Seed blocks that instantiation takes. */
 const INSTANTIATE_SEEDS = 2;
 
+/** Moves one full-entropy block into the mixer's seeds; false when it cannot be had. */
+export type SeedReserve = () => boolean;
+
 export interface DrbgOutputDependencies {
   readonly mixer: Mixer;
   readonly draw: BlockDraw;
@@ -45,17 +48,25 @@ export class DrbgOutput {
   }
 
   /** Fills the target, at most 65,536 bytes; false, and nothing written, when a block it needs cannot be had. */
-  generate(target: Uint8Array): boolean {
-    if (!this.#seed()) return false;
-    const additional = new Uint8Array(ADDITIONAL_INPUT_BYTES);
-    this.#random(additional);
-    try {
+  generate(target: Uint8Array, reserveSeed: SeedReserve = this.#reserveAny): boolean {
+    if (!this.#seed(reserveSeed)) return false;
+    return this.#withAdditionalInput((additional) => {
       if (this.#generate(target, additional)) return true;
       const seeds = Math.ceil(target.length / OUTPUT_BYTES_PER_SEED);
-      return this.#reserve(seeds) && this.#generate(target, additional);
-    } finally {
-      wipe(additional);
-    }
+      return this.#reserveUpTo(seeds, reserveSeed) && this.#generate(target, additional);
+    });
+  }
+
+  /**
+   * As generate, with prediction resistance (SP 800-90A 8.8): each piece of 16 KiB is made after a reseed from a block that
+   * `reserveSeed` makes during this call. Blocks reserved before stay for later: the newest are used first.
+   */
+  generateFresh(target: Uint8Array, reserveSeed: SeedReserve): boolean {
+    const first = this.#mixer.drbgState() === 'uninstantiated';
+    const seeds = Math.ceil(target.length / OUTPUT_BYTES_PER_SEED) + (first ? INSTANTIATE_SEEDS - 1 : 0);
+    for (let reserved = 0; reserved < seeds; reserved++) if (!reserveSeed()) return false;
+    this.#takeSeed(first);
+    return this.#withAdditionalInput((additional) => this.#generate(target, additional));
   }
 
   /** A long answer reseeds on its way, from seeds that are all there; otherwise false. */
@@ -67,26 +78,36 @@ export class DrbgOutput {
   }
 
   /** Instantiates the first time, and reseeds what is ten minutes old. */
-  #seed(): boolean {
+  #seed(reserveSeed: SeedReserve): boolean {
+    const first = this.#mixer.drbgState() === 'uninstantiated';
     // Boot time: a seed ages while the host sleeps.
-    const nowMs = this.#clock.bootMs();
-    if (this.#mixer.drbgState() === 'uninstantiated') {
-      if (!this.#reserve(INSTANTIATE_SEEDS)) return false;
-      this.#mixer.instantiate(PERSONALIZATION);
-    } else {
-      if (nowMs - this.#seededMs < RESEED_AFTER_MS) return true;
-      if (!this.#reserve(1)) return false;
-      this.#mixer.reseed(new Uint8Array(0));
-    }
-    this.#seededMs = nowMs;
-    this.#counters.add('drbg.reseeds');
+    if (!first && this.#clock.bootMs() - this.#seededMs < RESEED_AFTER_MS) return true;
+    if (!this.#reserveUpTo(first ? INSTANTIATE_SEEDS : 1, reserveSeed)) return false;
+    this.#takeSeed(first);
     return true;
   }
 
-  #reserve(seeds: number): boolean {
-    while (this.#mixer.seedsReserved() < seeds) {
-      if (!this.#draw.reserveSeed()) return false;
-    }
+  #takeSeed(first: boolean): void {
+    if (first) this.#mixer.instantiate(PERSONALIZATION);
+    else this.#mixer.reseed(new Uint8Array(0));
+    this.#seededMs = this.#clock.bootMs();
+    this.#counters.add('drbg.reseeds');
+  }
+
+  #reserveUpTo(seeds: number, reserveSeed: SeedReserve): boolean {
+    while (this.#mixer.seedsReserved() < seeds) if (!reserveSeed()) return false;
     return true;
+  }
+
+  readonly #reserveAny: SeedReserve = () => this.#draw.reserveSeed() !== undefined;
+
+  #withAdditionalInput(use: (additional: Uint8Array) => boolean): boolean {
+    const additional = new Uint8Array(ADDITIONAL_INPUT_BYTES);
+    this.#random(additional);
+    try {
+      return use(additional);
+    } finally {
+      wipe(additional);
+    }
   }
 }

@@ -8,7 +8,7 @@ import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from '
 
 /** A worker thread, or one end of a message channel in a test. */
 export interface EngineChannel {
-  postMessage(request: EngineRequest): void;
+  postMessage(request: EngineRequest, transfer: readonly ArrayBuffer[]): void;
   on(event: 'message', listener: (message: EngineMessage) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'exit' | 'close', listener: (code: number) => void): unknown;
@@ -21,6 +21,8 @@ export interface EngineClientDependencies {
   readonly log: Log;
   readonly counters: Counters;
   readonly onFed: (feed: Feed) => void;
+  /** Bytes were drawn from the caches of external entropy: there is room for more. */
+  readonly onRoom: (roomBytes: number) => void;
   /** The thread ended without being asked to. */
   readonly onLost: (because: string) => void;
 }
@@ -34,8 +36,27 @@ interface Pending {
 /** Requests that may wait at once. */
 const QUEUE_LIMIT = 64;
 
+/**
+ * Calls that are never refused for want of a place: settings that are durable already must reach the engine, and the buffers of
+ * frames are counted elsewhere.
+ */
+const UNBOUNDED: ReadonlySet<EngineCallName> = new Set([
+  'configureFeed',
+  'configureServed',
+  'settleCaches',
+  'voidFeeder',
+  'receive',
+]);
+
 /** The longest honest work in the thread is some ten milliseconds; stopping waits for a kernel feed besides. */
 const ANSWER_LIMIT_MS = 10_000;
+
+/** A disk may take its time: a frame waits for its fsync, and a cache of 1 GiB is written with zeros once. */
+const DISK_LIMIT_MS: Partial<Record<EngineCallName, number>> = {
+  receive: 60_000,
+  prepareCaches: 300_000,
+  stop: 60_000,
+};
 
 /** The engine as the rest of the daemon sees it: asynchronous, bounded, and unable to bring the caller down. */
 export class EngineClient {
@@ -45,6 +66,7 @@ export class EngineClient {
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #onFed: (feed: Feed) => void;
+  readonly #onRoom: (roomBytes: number) => void;
   readonly #onLost: (because: string) => void;
   readonly #pending = new Map<number, Pending>();
   readonly #started: PromiseWithResolversLike;
@@ -58,6 +80,7 @@ export class EngineClient {
     this.#log = dependencies.log;
     this.#counters = dependencies.counters;
     this.#onFed = dependencies.onFed;
+    this.#onRoom = dependencies.onRoom;
     this.#onLost = dependencies.onLost;
     this.#started = promiseWithResolvers();
     this.#channel.on('message', (message) => this.#receive(message));
@@ -66,8 +89,8 @@ export class EngineClient {
     this.#channel.on('close', () => this.#end('its channel closed'));
   }
 
-  /** Resolves when the engine runs. @throws EntropyError with the code that kept it from starting */
-  started(): Promise<void> {
+  /** Resolves with the mask in force when the engine runs. @throws EntropyError with the code that kept it from starting */
+  started(): Promise<number> {
     return this.#started.promise;
   }
 
@@ -78,8 +101,7 @@ export class EngineClient {
   ): Promise<EngineCalls[Name]['answer']> {
     if (this.#state !== 'running')
       return Promise.reject(new EntropyError('engine-stopped', 'the engine has stopped'));
-    // A setting that is durable already must reach the engine: it is never refused for want of a place.
-    if (this.#pending.size >= QUEUE_LIMIT && call !== 'configureFeed') {
+    if (this.#pending.size >= QUEUE_LIMIT && !UNBOUNDED.has(call)) {
       this.#counters.add('engine.requests.refused');
       return Promise.reject(new EntropyError('engine-busy', `${QUEUE_LIMIT} requests wait already`));
     }
@@ -99,14 +121,14 @@ export class EngineClient {
   ): Promise<EngineCalls[Name]['answer']> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(ANSWER_LIMIT_MS, () => {
+      const limitMs = DISK_LIMIT_MS[call] ?? ANSWER_LIMIT_MS;
+      const timer = this.#clock.after(limitMs, () => {
         this.#pending.delete(id);
-        reject(
-          new EntropyError('engine-stopped', `the engine did not answer ${call} in ${ANSWER_LIMIT_MS} ms`),
-        );
+        reject(new EntropyError('engine-stopped', `the engine did not answer ${call} in ${limitMs} ms`));
       });
       this.#pending.set(id, { resolve, reject, timer });
-      this.#channel.postMessage({ id, call, parameters } as EngineRequest);
+      const request = { id, call, parameters } as EngineRequest;
+      this.#channel.postMessage(request, movedWith(request));
     });
   }
 
@@ -114,7 +136,7 @@ export class EngineClient {
     switch (message.kind) {
       case 'started':
         this.#state = 'running';
-        return this.#started.resolve();
+        return this.#started.resolve(message.runningMask);
       case 'start-failed':
         return this.#started.reject(new EntropyError(message.code, message.detail));
       case 'answer':
@@ -125,6 +147,8 @@ export class EngineClient {
         return this.#events.emit(message.event, message.detail);
       case 'fed':
         return this.#onFed(message.feed);
+      case 'room':
+        return this.#onRoom(message.roomBytes);
       case 'log':
         return this.#log[message.level](message.message, message.fields);
     }
@@ -148,16 +172,22 @@ export class EngineClient {
   }
 }
 
+/** Buffers that go with a request are moved, not copied. */
+function movedWith(request: EngineRequest): ArrayBuffer[] {
+  if (request.call === 'receive') return [request.parameters[0].payload.buffer];
+  return request.call === 'absorb' ? [request.parameters[0].buffer] : [];
+}
+
 interface PromiseWithResolversLike {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
+  readonly promise: Promise<number>;
+  readonly resolve: (runningMask: number) => void;
   readonly reject: (error: Error) => void;
 }
 
 function promiseWithResolvers(): PromiseWithResolversLike {
-  let resolve!: () => void;
+  let resolve!: (runningMask: number) => void;
   let reject!: (error: Error) => void;
-  const promise = new Promise<void>((onDone, onFailed) => {
+  const promise = new Promise<number>((onDone, onFailed) => {
     resolve = onDone;
     reject = onFailed;
   });

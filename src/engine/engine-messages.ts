@@ -1,9 +1,40 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { EventDetail, EventId } from '../base/events.ts';
 import type { Log, LogFields } from '../base/log.ts';
-import type { SourceName } from '../base/names.ts';
+import type { FrameVerdict, SourceName } from '../base/names.ts';
 import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
 import type { Feed, PoolFeederSettings } from '../kernel/pool-feeder.ts';
+
+/** A frame of external entropy on its way into the engine. */
+export interface ReceivedFrame {
+  /** The feeder's id: it goes into the caches with the bytes. */
+  readonly feeder: number;
+  /** The feeder's health-test slot, 0 to 1,023. */
+  readonly door: number;
+  /** Credit per byte, in 1/1024 bit; 0: mixed at once, never cached. */
+  readonly rateUnits: number;
+  /** 32 to 65,536 bytes. Its buffer is moved to the engine, wiped there and moved back. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+/** What became of it. */
+export interface TakenFrame {
+  readonly verdict: FrameVerdict;
+  readonly memoryBytes: number;
+  /** Durable on disk. */
+  readonly storedBytes: number;
+  /** The frame failed, and so did too many before it: the feeder is to be suspended. */
+  readonly suspend: boolean;
+  /** Room for more, in bytes, after this frame. */
+  readonly roomBytes: number;
+}
+
+/** Sizes of the caches of external entropy; they change together or not at all. */
+export interface CacheSizes {
+  readonly memoryBytes: number;
+  readonly lowWatermarkPercent: number;
+  readonly storageBytes: number;
+}
 
 /** What the daemon may ask of the engine thread: parameters and answer of each call. */
 export interface EngineCalls {
@@ -12,8 +43,28 @@ export interface EngineCalls {
   testSource: { parameters: [name: SourceName]; answer: SourceReport };
   restoreSource: { parameters: [name: SourceName, reason: string]; answer: SourceReport };
   configureFeed: { parameters: [settings: PoolFeederSettings]; answer: null };
+  /** DRBG output for the daemon's own keys. */
   generate: { parameters: [bytes: number]; answer: Uint8Array };
+  /** DRBG output for readers, under budget and reserve. */
+  serve: { parameters: [bytes: number, fresh: boolean]; answer: Uint8Array };
+  /** Bits of output that could be had now. */
+  servableBits: { parameters: []; answer: number };
+  configureServed: { parameters: [limitBitsPerSecond: number]; answer: null };
+  /** Mixes bytes in that are worth nothing. */
+  absorb: { parameters: [bytes: Uint8Array<ArrayBuffer>]; answer: null };
+  receive: { parameters: [frame: ReceivedFrame]; answer: ReceiveAnswer };
+  resetDoor: { parameters: [door: number]; answer: null };
+  voidFeeder: { parameters: [feeder: number]; answer: null };
+  /** Reserves what new sizes need; ended by settleCaches. */
+  prepareCaches: { parameters: [sizes: CacheSizes]; answer: null };
+  settleCaches: { parameters: [commit: boolean]; answer: null };
   stop: { parameters: []; answer: null };
+}
+
+/** The emptied buffer of the payload comes back with what became of the frame. */
+export interface ReceiveAnswer {
+  readonly taken: TakenFrame;
+  readonly buffer: ArrayBuffer;
 }
 
 export type EngineCallName = keyof EngineCalls;
@@ -28,10 +79,12 @@ export type EngineRequest = {
 
 /** What the engine thread sends: answers to requests, and what happened by itself. */
 export type EngineMessage =
-  | { readonly kind: 'started' }
+  | { readonly kind: 'started'; readonly runningMask: number }
   | { readonly kind: 'start-failed'; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: EngineCalls[EngineCallName]['answer'] }
   | { readonly kind: 'refused'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
   | { readonly kind: 'event'; readonly event: EventId; readonly detail: EventDetail }
   | { readonly kind: 'fed'; readonly feed: Feed }
+  /** Room in the caches changed by itself: bytes were drawn. */
+  | { readonly kind: 'room'; readonly roomBytes: number }
   | { readonly kind: 'log'; readonly level: keyof Log; readonly message: string; readonly fields: LogFields };

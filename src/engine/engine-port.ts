@@ -1,6 +1,13 @@
 import { EntropyError, messageOf } from '../base/errors.ts';
 import type { Engine } from './engine.ts';
-import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from './engine-messages.ts';
+import type {
+  EngineCallName,
+  EngineCalls,
+  EngineMessage,
+  EngineRequest,
+  ReceiveAnswer,
+  ReceivedFrame,
+} from './engine-messages.ts';
 
 /** The end of a message channel that the engine thread holds. */
 export interface EnginePort {
@@ -22,8 +29,7 @@ export function serveEngine(engine: Engine, port: EnginePort): void {
 async function answer(engine: Engine, port: EnginePort, request: EngineRequest): Promise<void> {
   try {
     const result = await perform(engine, request);
-    // Random bytes are moved, not copied: no second copy stays behind in this thread.
-    const transfer = result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : [];
+    const transfer = movedWith(result);
     port.postMessage({ kind: 'answer', id: request.id, answer: result }, transfer);
   } catch (error) {
     port.postMessage({ kind: 'refused', id: request.id, ...refusal(error) });
@@ -34,7 +40,7 @@ async function answer(engine: Engine, port: EnginePort, request: EngineRequest):
 function perform(
   engine: Engine,
   request: EngineRequest,
-): Promise<null> | EngineCalls[EngineCallName]['answer'] {
+): Promise<EngineCalls[EngineCallName]['answer']> | EngineCalls[EngineCallName]['answer'] {
   switch (request.call) {
     case 'report':
       return engine.report();
@@ -48,19 +54,54 @@ function perform(
       engine.configureFeed(...request.parameters);
       return null;
     case 'generate':
-      return generate(engine, ...request.parameters);
+      return filled(request.parameters[0], (target) => engine.generate(target));
+    case 'serve': {
+      const [bytes, fresh] = request.parameters;
+      return filled(bytes, (target) => engine.serve(target, fresh));
+    }
+    case 'servableBits':
+      return engine.served.availableBits();
+    case 'configureServed':
+      engine.served.configure({ bitsPerSecond: request.parameters[0] });
+      return null;
+    case 'absorb':
+      engine.external.absorb(...request.parameters);
+      return null;
+    case 'receive':
+      return receive(engine, ...request.parameters);
+    case 'resetDoor':
+      engine.external.resetDoor(...request.parameters);
+      return null;
+    case 'voidFeeder':
+      engine.external.voidFeeder(...request.parameters);
+      return null;
+    case 'prepareCaches':
+      return engine.external.prepareSizes(...request.parameters).then(() => null);
+    case 'settleCaches':
+      engine.external.settleSizes(...request.parameters);
+      return null;
     case 'stop':
       return engine.stop().then(() => null);
   }
 }
 
-function generate(engine: Engine, bytes: number): Uint8Array {
+function filled(bytes: number, fill: (target: Uint8Array) => void): Uint8Array {
   if (!Number.isInteger(bytes) || bytes < 1 || bytes > GENERATE_LIMIT_BYTES) {
     throw new RangeError(`cannot generate ${bytes} bytes`);
   }
   const target = new Uint8Array(bytes);
-  engine.generate(target);
+  fill(target);
   return target;
+}
+
+async function receive(engine: Engine, frame: ReceivedFrame): Promise<ReceiveAnswer> {
+  return { taken: await engine.external.receive(frame), buffer: frame.payload.buffer };
+}
+
+/** Buffers that go with an answer are moved, not copied: random bytes leave no second copy behind in this thread. */
+function movedWith(answer: EngineCalls[EngineCallName]['answer']): ArrayBuffer[] {
+  if (answer instanceof Uint8Array) return [answer.buffer as ArrayBuffer];
+  return typeof answer === 'object' && answer !== null && 'buffer' in answer ? [answer.buffer] : [];
 }
 
 /** What may leave the thread of an error: a code and a detail. */

@@ -6,6 +6,7 @@ import type { EventSink } from '../base/events.ts';
 import type { SourceName } from '../base/names.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
+import type { Reservoir } from '../cache/reservoir.ts';
 import type { KernelSink } from '../kernel/kernel-sink.ts';
 import { type Feed, PoolFeeder, type PoolFeederSettings } from '../kernel/pool-feeder.ts';
 import { type Mixer, START_SEED_BYTES } from '../mixer/mixer.ts';
@@ -16,8 +17,10 @@ import type { SampleTap } from '../sources/sample-tap.ts';
 import { BlockDraw } from './block-draw.ts';
 import { Collector } from './collector.ts';
 import { DrbgOutput } from './drbg-output.ts';
+import { ExternalEntropy } from './external-entropy.ts';
 import type { MonitoredSource } from './monitored-source.ts';
 import { ResumeWatch } from './resume-watch.ts';
+import { ServedDraw } from './served-draw.ts';
 
 export interface EngineOptions {
   readonly configuredMask: number;
@@ -26,11 +29,15 @@ export interface EngineOptions {
   readonly feed: PoolFeederSettings;
   /** Empty, or why the gate is to stay closed: the state was refused. */
   readonly heldBecause: string;
+  /** Externally credited bits a second that readers may spend. */
+  readonly servedLimitBitsPerSecond: number;
 }
 
 export interface EngineDependencies {
   readonly mixer: Mixer;
   readonly sources: readonly NoiseSource[];
+  /** The caches of external entropy; undefined where none is received. */
+  readonly reservoir: Reservoir | undefined;
   readonly tap: SampleTap;
   readonly sink: KernelSink;
   readonly random: RandomSource;
@@ -51,6 +58,8 @@ const STALLED_POLL_MS = 1000;
  *                          └─ self-test failed ─► running, gate held closed, mixer wiped
  */
 export class Engine {
+  readonly external: ExternalEntropy;
+  readonly served: ServedDraw;
   readonly #options: EngineOptions;
   readonly #mixer: Mixer;
   readonly #random: RandomSource;
@@ -75,11 +84,24 @@ export class Engine {
     this.#events = events;
     this.#counters = counters;
     this.#collector = new Collector({ mask: options.runningMask }, dependencies);
+    this.external = new ExternalEntropy({ ...dependencies, collector: this.#collector });
     this.#gate = new Gate({ clock, events });
     this.#resumeWatch = new ResumeWatch({ clock });
     const draw = new BlockDraw({ mixer, counters, collector: this.#collector, gate: this.#gate });
     this.#draw = draw;
     this.#output = new DrbgOutput({ mixer, draw, random, clock, counters });
+    this.served = new ServedDraw(
+      { bitsPerSecond: options.servedLimitBitsPerSecond },
+      {
+        draw,
+        output: this.#output,
+        gate: this.#gate,
+        cached: this.external,
+        hasOtherSource: () => this.#collector.hasLocalSource,
+        clock,
+        counters,
+      },
+    );
     const supply = { draw: (target: Uint8Array) => (this.#noticeResume(), draw.draw(target)) };
     this.#feeder = new PoolFeeder(options.feed, { ...dependencies, supply });
     // The module does not load unless its self-test passes.
@@ -91,6 +113,7 @@ export class Engine {
     const sources = sourcesIn(runningMask).join('|') || 'none';
     this.#events.emit('mask.resolved', { configured: configuredMask, running: runningMask, sources });
     this.#startMixer();
+    this.external.open();
     if (heldBecause !== '') this.#gate.hold(heldBecause);
     this.#collector.open();
     this.#feeder.start();
@@ -104,7 +127,14 @@ export class Engine {
     this.#collector.close();
     // Before the last feed has ended: a kernel that does not answer must not keep the secrets alive.
     this.#mixer.wipe();
+    await this.external.stop();
     await stopped;
+  }
+
+  /** DRBG output for readers. @throws EntropyError as ServedDraw.serve; the target is untouched then */
+  serve(target: Uint8Array, fresh: boolean): void {
+    this.#noticeResume();
+    this.served.serve(target, fresh);
   }
 
   configureFeed(settings: PoolFeederSettings): void {
@@ -134,6 +164,9 @@ export class Engine {
   /** @throws EntropyError source-unknown, source-masked-out, source-unavailable, source-failed */
   testSource(name: SourceName): SourceReport {
     const source = this.#usable(name);
+    if (source.source.testedBefore === true) {
+      throw new EntropyError('source-unavailable', `${name} is tested at the door, frame by frame`);
+    }
     if (source.state.name === 'failed') {
       throw new EntropyError('source-failed', `${name} failed: ${source.state.reason}`);
     }
@@ -157,7 +190,7 @@ export class Engine {
   generate(target: Uint8Array): void {
     this.#noticeResume();
     // A closed gate gives nothing out, unless a block can be had now: that opens it.
-    const mayGive = this.#gate.mayExtract() && (this.#gate.open || this.#draw.reserveSeed());
+    const mayGive = this.#gate.mayExtract() && (this.#gate.open || this.#draw.reserveSeed() !== undefined);
     if (!mayGive || !this.#output.generate(target)) {
       throw new EntropyError('gate-closed', this.#gate.state().reason ?? 'no block could be extracted');
     }
@@ -171,6 +204,7 @@ export class Engine {
       kernel: this.#feeder.report(),
       mask: { configured: this.#options.configuredMask, running: this.#options.runningMask, honoured },
       sources: this.#collector.sources.map((source) => source.report()),
+      external: this.external.report(),
       mixer: { build: this.#mixer.build, sha256: this.#mixer.sha256, selfTest: this.#selfTest },
       counters: { ...this.#counters.snapshot() },
     };

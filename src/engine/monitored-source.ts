@@ -6,7 +6,7 @@ import type { EventSink } from '../base/events.ts';
 import { SOURCE_BITS, SOURCE_NAMES, type Verdict } from '../base/names.ts';
 import { CREDIT_UNITS_PER_BIT, FULL_ENTROPY_INPUT_BITS } from '../base/units.ts';
 import type { SourceReport } from '../contract/outputs.ts';
-import { sourceTests, type SourceTests } from '../health/source-tests.ts';
+import { sourceTests, type SourceTests, TESTED_BEFORE } from '../health/source-tests.ts';
 import { SourceState } from '../health/source-state.ts';
 import { someHalvesDiffer } from '../health/startup-check.ts';
 import type { Mixer, SourceSlot } from '../mixer/mixer.ts';
@@ -43,7 +43,7 @@ export interface MonitoredSourceDependencies {
 export class MonitoredSource {
   readonly source: NoiseSource;
   readonly state: SourceState;
-  readonly rateUnits: number;
+  readonly #policyRateUnits: number;
   readonly #slot: SourceSlot;
   readonly #tests: SourceTests;
   readonly #mixer: Mixer;
@@ -68,18 +68,26 @@ export class MonitoredSource {
     this.#scratch = dependencies.scratch;
     this.#slot = SOURCE_NAMES.indexOf(source.name) as SourceSlot;
     this.#pace = new Pace(source.expectedBytesPerSecond);
-    this.rateUnits = creditRateUnits(source.name, options.mask);
-    this.#tests = sourceTests({
-      symbolBits: source.sampleBytes === 8 ? 64 : 8,
-      testBitsPerByte: TEST_BITS_PER_BYTE[source.name],
-      creditRateUnits: this.rateUnits,
-    });
+    this.#policyRateUnits = creditRateUnits(source.name, options.mask);
+    this.#tests =
+      source.testedBefore === true
+        ? TESTED_BEFORE
+        : sourceTests({
+            symbolBits: source.sampleBytes === 8 ? 64 : 8,
+            testBitsPerByte: TEST_BITS_PER_BYTE[source.name],
+            creditRateUnits: this.#policyRateUnits,
+          });
     this.state = new SourceState(
       { name: source.name, startupSamples: STARTUP_SAMPLES, expectedSampleMs: source.expectedSampleMs },
       { clock, events },
     );
     if (!isInMask(options.mask, source.name)) this.state.maskOut();
     else if (source.unavailable !== '') this.state.setUnavailable(source.unavailable);
+  }
+
+  /** Credit of its next bytes, in 1/1024 bit a byte: the policy's for its mask, or what its bytes bring, if that is less. */
+  get rateUnits(): number {
+    return Math.min(this.#policyRateUnits, this.source.nextRateUnits ?? this.#policyRateUnits);
   }
 
   /** Most this source gives to one block, in bytes. */
@@ -89,7 +97,12 @@ export class MonitoredSource {
 
   /** True for a source that is in the mask, works on this host and is credited. */
   get counts(): boolean {
-    return this.rateUnits > 0 && this.state.name !== 'masked-out' && this.state.name !== 'unavailable';
+    return this.#policyRateUnits > 0 && this.state.name !== 'masked-out' && this.state.name !== 'unavailable';
+  }
+
+  /** Whether what it gives next came into being after a moment, on the monotonic clock. */
+  isFresh(sinceMs: number): boolean {
+    return this.source.isFresh?.(sinceMs) ?? this.source.instant;
   }
 
   /** Configures the tests, begins gathering and the start-up test. A masked-out or unavailable source is left alone. */
@@ -101,6 +114,7 @@ export class MonitoredSource {
     } catch (error) {
       return this.state.setUnavailable(messageOf(error));
     }
+    if (this.source.testedBefore === true) return this.state.beginTested();
     this.state.beginStartup('start');
     this.advanceStartup();
   }
@@ -119,9 +133,10 @@ export class MonitoredSource {
   contribute(maximumBytes: number): number {
     this.advanceStartup();
     if (!this.state.healthy) return 0;
+    const rateUnits = this.rateUnits;
     return this.#withSamples(maximumBytes, (samples, read) => {
       const creditedBefore = this.#credit();
-      const credit = { creditableBytes: read.creditableBytes, rateUnits: this.rateUnits };
+      const credit = { creditableBytes: read.creditableBytes, rateUnits };
       this.#judge(samples.length, this.#mixer.ingest(this.#slot, samples, credit));
       this.#creditedUnits += Math.max(0, this.#credit() - creditedBefore);
     });
@@ -147,6 +162,7 @@ export class MonitoredSource {
 
   /** The start-up test again, now. A gathering source needs time: see its state afterwards. */
   retest(reason: string): void {
+    if (this.source.testedBefore === true) return;
     this.state.beginStartup(reason);
     this.advanceStartup();
   }
@@ -154,6 +170,7 @@ export class MonitoredSource {
   /** Back from `failed`, by an operator's word. */
   restore(reason: string): void {
     this.state.restore(reason);
+    if (this.source.testedBefore === true) this.state.beginTested();
     this.#mixer.resetSlot(this.#slot);
     this.advanceStartup();
   }
@@ -191,7 +208,8 @@ export class MonitoredSource {
   }
 
   #reason(): string {
-    if (this.state.reason !== '' || this.rateUnits > 0 || !this.state.readable) return this.state.reason;
+    if (this.state.reason !== '' || this.#policyRateUnits > 0 || !this.state.readable)
+      return this.state.reason;
     return 'one noise source with RDSEED, which is credited';
   }
 
@@ -209,7 +227,8 @@ export class MonitoredSource {
         return 0;
       }
       if (read.bytes === 0) {
-        this.state.gaveNothing();
+        if (read.empty !== undefined) this.state.stall(read.empty);
+        else this.state.gaveNothing();
         return 0;
       }
       const samples = target.subarray(0, read.bytes);

@@ -38,6 +38,8 @@ export type ModuleState = (typeof MODULE_STATES)[number];
 
 export const SOURCE_COUNT = 4;
 export const SLOT_COUNT = 1028;
+/** Slots from here on test only: one for each feeder's door. */
+export const FIRST_DOOR_SLOT = 4;
 
 const SECRECY = ['constant', 'public', 'secret'] as const;
 export type Secrecy = (typeof SECRECY)[number];

@@ -29,7 +29,7 @@ import {
 import { loadModule, type MixerBuild, type MixerModule, type ModuleOptions } from './wasm-module.ts';
 
 export type { Verdict } from '../base/names.ts';
-export { SLOT_COUNT, type ModuleState } from './abi.ts';
+export { FIRST_DOOR_SLOT, SLOT_COUNT, type ModuleState } from './abi.ts';
 export * from './mixer-types.ts';
 export type { MixerBuild, ModuleOptions } from './wasm-module.ts';
 

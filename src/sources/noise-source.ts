@@ -10,6 +10,8 @@ export interface SampleRead {
    * read no more. A source that merely has nothing ready gives 0 bytes and no failure.
    */
   readonly failure: string;
+  /** Set with 0 bytes when there is nothing, and nothing on its way: why, for people. */
+  readonly empty?: string;
 }
 
 /**
@@ -31,6 +33,14 @@ export interface NoiseSource {
   readonly instant: boolean;
   /** Pace to expect before any was measured, in bytes per second. */
   readonly expectedBytesPerSecond: number;
+  /** Credit of the bytes the next read gives, in 1/1024 bit a byte, 0 when there are none; absent where policy alone sets it. */
+  readonly nextRateUnits?: number;
+  /** True when its bytes were tested before they were let in, as external ones are: they are not tested again. */
+  readonly testedBefore?: boolean;
+  /** True while more is on its way to it without anyone's doing, so that having nothing now is no starvation; absent: never. */
+  readonly pending?: boolean;
+  /** Whether the bytes the next read gives came into being after a moment (monotonic ms); absent: `instant` tells. */
+  isFresh?(sinceMs: number): boolean;
   /** Begins gathering, for what takes time: fills a small ready buffer, then costs nothing until that is read. */
   open(): void;
   /** Moves up to target.length (a multiple of sampleBytes) ready bytes into the target. */

@@ -37,6 +37,7 @@ function clientOver(clientEnd: EngineChannel) {
   const bus = new EventBus({ capacity: 10 }, { clock, counters });
   const lost: string[] = [];
   const lines: string[] = [];
+  const rooms: number[] = [];
   const line = (message: string) => void lines.push(message);
   const log: Log = { debug: line, info: line, warn: line, error: line };
   const client = new EngineClient({
@@ -46,9 +47,10 @@ function clientOver(clientEnd: EngineChannel) {
     events: bus,
     log,
     onFed: () => undefined,
+    onRoom: (roomBytes) => rooms.push(roomBytes),
     onLost: (because) => lost.push(because),
   });
-  return { client, clock, counters, bus, lost, lines };
+  return { client, clock, counters, bus, lost, lines, rooms };
 }
 
 async function running() {
@@ -57,7 +59,7 @@ async function running() {
   const parts = clientOver(clientEnd);
   serveEngine(fixture.engine, engineEnd);
   fixture.engine.start();
-  engineEnd.postMessage({ kind: 'started' });
+  engineEnd.postMessage({ kind: 'started', runningMask: 4 });
   await parts.client.started();
   await fixture.clock.advance(0);
   return { ...parts, fixture, clientEnd };
@@ -104,7 +106,7 @@ test('at most 64 requests wait; the next is refused at once and counted', async 
 test('an engine that does not answer is given up after ten seconds', async () => {
   const { clientEnd, engineEnd } = channel();
   const { client, clock } = clientOver(clientEnd);
-  engineEnd.postMessage({ kind: 'started' });
+  engineEnd.postMessage({ kind: 'started', runningMask: 4 });
   await client.started();
   let refused: unknown;
   client.call('report').catch((error: unknown) => (refused = error));

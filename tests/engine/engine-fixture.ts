@@ -5,6 +5,8 @@ import { SOURCE_NAMES, type SourceName } from '../../src/base/names.ts';
 import { Engine, type EngineOptions } from '../../src/engine/engine.ts';
 import type { Feed } from '../../src/kernel/pool-feeder.ts';
 import { Mixer } from '../../src/mixer/mixer.ts';
+import type { Reservoir } from '../../src/cache/reservoir.ts';
+import { ExternalSource } from '../../src/sources/external.ts';
 import { SampleTap } from '../../src/sources/sample-tap.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { FakeKernelSink } from '../fakes/fake-kernel-sink.ts';
@@ -20,8 +22,17 @@ export interface FixtureOptions {
   readonly bytesPerFeed?: number;
   readonly creditCpu?: boolean;
   readonly heldBecause?: string;
+  readonly servedLimitBitsPerSecond?: number;
+  /** The caches behind the external source; without them it is a fake one. */
+  readonly reservoir?: (parts: FixtureParts) => Reservoir;
   /** Called before the engine is made: a host without one of its sources, say. */
   readonly prepare?: (sources: Record<SourceName, FakeSource>) => void;
+}
+
+export interface FixtureParts {
+  readonly clock: FakeClock;
+  readonly counters: Counters;
+  readonly events: EventBus;
 }
 
 /** An engine with the real mixer module, fake sources, a fake kernel, and time that stands still. */
@@ -51,7 +62,10 @@ export function engineFixture(options: FixtureOptions) {
       creditCpu: options.creditCpu ?? false,
     },
     heldBecause: options.heldBecause ?? '',
+    servedLimitBitsPerSecond: options.servedLimitBitsPerSecond ?? 512,
   };
+  const reservoir = options.reservoir?.({ clock, counters, events });
+  const external = new ExternalSource({ unavailable: '' }, { supply: reservoir, clock });
   const engine = new Engine(engineOptions, {
     mixer,
     tap,
@@ -59,7 +73,10 @@ export function engineFixture(options: FixtureOptions) {
     clock,
     events,
     counters,
-    sources: SOURCE_NAMES.map((name) => sources[name]),
+    reservoir,
+    sources: SOURCE_NAMES.map((name) =>
+      name === 'external' && reservoir !== undefined ? external : sources[name],
+    ),
     random: (target) => random.fill(target),
     onFed: (feed) => feeds.push(feed),
   });

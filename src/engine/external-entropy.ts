@@ -1,0 +1,161 @@
+import { wipe } from '../base/bytes.ts';
+import type { Counters } from '../base/counters.ts';
+import { EntropyError } from '../base/errors.ts';
+import type { FrameVerdict } from '../base/names.ts';
+import type { PreparedSizes, Reservoir } from '../cache/reservoir.ts';
+import type { ExternalCacheReport } from '../contract/external.ts';
+import { DoorHealth, doorTests } from '../health/door.ts';
+import { TESTED_BEFORE } from '../health/source-tests.ts';
+import { FIRST_DOOR_SLOT, type Mixer } from '../mixer/mixer.ts';
+import type { Collector } from './collector.ts';
+import type { CacheSizes, ReceivedFrame, TakenFrame } from './engine-messages.ts';
+
+export interface ExternalEntropyDependencies {
+  readonly mixer: Mixer;
+  readonly collector: Collector;
+  /** The caches; undefined where no external entropy is received. */
+  readonly reservoir: Reservoir | undefined;
+  readonly counters: Counters;
+}
+
+/** The mixer's slot of the external source: what is worth nothing goes straight into the pool, uncredited. */
+const EXTERNAL_SLOT = 3;
+
+/** What is told of the caches where there are none. */
+const NO_CACHES: ExternalCacheReport = {
+  level: 'exhausted',
+  memoryBytes: 0,
+  memorySizeBytes: 0,
+  lowWatermarkBytes: 0,
+  storedBytes: 0,
+  storageSizeBytes: 0,
+  roomBytes: 0,
+  creditedBits: 0,
+  drawBitsPerSecond: 0,
+  runwaySeconds: null,
+  servableBits: 0,
+  refilling: false,
+  storageFailure: '',
+};
+
+/**
+ * The way in for external entropy: each frame is tested at its feeder's door, and what passes is cached with its worth. What is
+ * worth nothing is mixed at once and never cached.
+ */
+export class ExternalEntropy {
+  readonly #mixer: Mixer;
+  readonly #collector: Collector;
+  readonly #reservoir: Reservoir | undefined;
+  readonly #counters: Counters;
+  readonly #doors = new Map<number, DoorHealth>();
+  #prepared: PreparedSizes | undefined;
+
+  constructor(dependencies: ExternalEntropyDependencies) {
+    this.#mixer = dependencies.mixer;
+    this.#collector = dependencies.collector;
+    this.#reservoir = dependencies.reservoir;
+    this.#counters = dependencies.counters;
+  }
+
+  /** Before anything is absorbed: its bytes come tested, so the slot's own limits are out of reach, whatever the mask. */
+  open(): void {
+    this.#mixer.configureSlot(EXTERNAL_SLOT, TESTED_BEFORE);
+  }
+
+  /** Takes a frame and wipes its payload; a stored part is durable when it resolves. @throws EntropyError external-disabled */
+  async receive(frame: ReceivedFrame): Promise<TakenFrame> {
+    try {
+      if (this.#reservoir === undefined)
+        throw new EntropyError('external-disabled', 'bit 8 is not in the mask');
+      const taken = await this.#receive(frame, this.#reservoir);
+      this.#collector.noticeExternal();
+      return { ...taken, roomBytes: this.#reservoir.roomBytes };
+    } finally {
+      wipe(frame.payload);
+    }
+  }
+
+  /** Mixes in bytes that nobody vouches for, worth nothing (1 to 65,536 of them), and wipes them. */
+  absorb(bytes: Uint8Array): void {
+    try {
+      this.#mixer.ingest(EXTERNAL_SLOT, bytes, { creditableBytes: 0, rateUnits: 0 });
+    } finally {
+      wipe(bytes);
+    }
+  }
+
+  /** The feeder's tests begin anew: a new session, or an operator's word. */
+  resetDoor(door: number): void {
+    if (this.#doors.has(door)) this.#mixer.resetSlot(FIRST_DOOR_SLOT + door);
+  }
+
+  /** Bytes of a revoked feeder are never used any more. */
+  voidFeeder(feeder: number): void {
+    this.#reservoir?.voidFeeder(feeder);
+  }
+
+  /** Reserves what other sizes of the caches need; settleSizes must follow. @throws EntropyError state-unwritable */
+  async prepareSizes(sizes: CacheSizes): Promise<void> {
+    this.#prepared = await this.#reservoir?.prepareSizes(sizes);
+  }
+
+  settleSizes(commit: boolean): void {
+    if (commit) this.#prepared?.commit();
+    else this.#prepared?.abort();
+    this.#prepared = undefined;
+  }
+
+  /** Cached credit, in 1/1024 bit. */
+  get creditedUnits(): number {
+    return this.#reservoir?.creditedUnits ?? 0;
+  }
+
+  /** Cached credit above the reserve that is kept for the kernel, in 1/1024 bit. */
+  get servableUnits(): number {
+    return this.#reservoir?.servableUnits ?? 0;
+  }
+
+  /** The orderly end: what is in memory goes to storage. */
+  async stop(): Promise<void> {
+    await this.#reservoir?.stop();
+  }
+
+  report(): ExternalCacheReport {
+    return this.#reservoir?.report() ?? NO_CACHES;
+  }
+
+  async #receive(
+    { feeder, door, rateUnits, payload }: ReceivedFrame,
+    reservoir: Reservoir,
+  ): Promise<Omit<TakenFrame, 'roomBytes'>> {
+    const health = this.#doorOf(door);
+    const verdict = this.#mixer.test(FIRST_DOOR_SLOT + door, payload);
+    const suspend = health.tested(verdict);
+    if (verdict !== 'healthy') {
+      this.#counters.add('feeder.frames.failed');
+      return { ...notTaken('test-failed'), suspend };
+    }
+    if (rateUnits === 0) {
+      this.absorb(payload);
+      return notTaken('uncredited');
+    }
+    const { memoryBytes, storedBytes, failure } = await reservoir.receive(payload, { feeder, rateUnits });
+    if (memoryBytes + storedBytes > 0) {
+      return { verdict: 'accepted', memoryBytes, storedBytes, suspend: false };
+    }
+    return notTaken(failure === undefined ? 'no-room' : 'not-stored');
+  }
+
+  #doorOf(door: number): DoorHealth {
+    const known = this.#doors.get(door);
+    if (known !== undefined) return known;
+    this.#mixer.configureSlot(FIRST_DOOR_SLOT + door, doorTests());
+    const health = new DoorHealth();
+    this.#doors.set(door, health);
+    return health;
+  }
+}
+
+function notTaken(verdict: FrameVerdict): Omit<TakenFrame, 'roomBytes'> {
+  return { verdict, memoryBytes: 0, storedBytes: 0, suspend: false };
+}

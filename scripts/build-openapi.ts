@@ -13,7 +13,8 @@ import { ERRORS } from '../src/base/errors.ts';
 import type { ControlService } from '../src/contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE } from '../src/contract/problem.ts';
 import { ProblemSchema } from '../src/contract/outputs.ts';
-import { COMMON_ERRORS, ROUTE_NAMES, ROUTES, type RouteEntry } from '../src/contract/routes.ts';
+import { BYTES_MEDIA_TYPE, BytesSchema, COMMON_ERRORS, type RouteEntry } from '../src/contract/route.ts';
+import { ROUTE_NAMES, ROUTES } from '../src/contract/routes.ts';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 mkdirSync(path.join(root, 'out'), { recursive: true });
@@ -68,7 +69,7 @@ function withAnswers(paths: object): object {
       ...described[url],
       [method]: {
         operationId: name,
-        ...withOptionalDefaults(operation),
+        ...withBody(route, withOptionalDefaults(operation)),
         responses: answersOf(name, member(operation, 'responses')),
       },
     };
@@ -97,8 +98,18 @@ function withOptionalDefaults(operation: object): object {
   return { ...operation, parameters };
 }
 
+/** A body of bytes is not JSON, and may be left out. */
+function withBody(route: RouteEntry, operation: object): object {
+  if (route.schema.body !== BytesSchema) return operation;
+  return { ...operation, requestBody: { content: { [BYTES_MEDIA_TYPE]: {} } } };
+}
+
 /** The stream answers by changing the protocol; what its frames hold is told beside it. */
 function success(name: keyof typeof ROUTES, answer: object): Record<string, object> {
+  const route: RouteEntry = ROUTES[name];
+  if (route.schema.response[200] === BytesSchema) {
+    return { 200: { description: 'Success', content: { [BYTES_MEDIA_TYPE]: {} } } };
+  }
   if (name !== 'eventStream') return { 200: { ...answer, description: 'Success' } };
   return {
     101: { ...answer, description: 'The WebSocket opens; each text frame is one event as given here' },

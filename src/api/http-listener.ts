@@ -54,7 +54,7 @@ export function createListener(app: ControlApp, stream: EventStream, limits: Lis
 }
 
 /** What the HTTP parser refuses never becomes a request: answered here, from the same table. */
-function answerUnreadable(error: Error, socket: Duplex): void {
+export function answerUnreadable(error: Error, socket: Duplex): void {
   if (!socket.writable) {
     socket.destroy();
     return;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { EntropyError } from '../base/errors.ts';
 import type { Peer } from '../contract/control-service.ts';
-import type { RouteAccess } from '../contract/routes.ts';
+import type { RouteAccess } from '../contract/route.ts';
 
 const NOBODY: Peer = { name: 'unknown peer', access: 'none' };
 

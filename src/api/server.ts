@@ -1,15 +1,14 @@
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
-import type { TSchema } from 'typebox';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { EntropyError, errnoOf, isEntropyError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { KIB } from '../base/units.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
-import type { RouteAccess } from '../contract/routes.ts';
+import type { RouteAccess } from '../contract/route.ts';
 import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
 import { requireAccess } from './peers.ts';
 import { registerV1Routes } from './v1-routes.ts';
-import { validatorOf } from './validation.ts';
+import { compileValidator } from './validation.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -64,14 +63,6 @@ function notBuilt(): never {
   throw new Error('a route asked for a default compiler');
 }
 
-function compileValidator(route: { readonly schema: TSchema; readonly httpPart?: string }) {
-  const { schema, httpPart } = route;
-  if (httpPart !== 'params' && httpPart !== 'querystring' && httpPart !== 'body') {
-    throw new TypeError(`no validator for the ${httpPart ?? 'unnamed'} part of a request`);
-  }
-  return validatorOf(schema, httpPart);
-}
-
 function refuseUnstatedBody(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {
   if (
     request.body !== undefined &&
@@ -98,7 +89,7 @@ function operationalErrorOf(error: unknown): EntropyError {
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
   if (status === 413)
     return new EntropyError('payload-too-large', `the body is over ${BODY_LIMIT_BYTES} bytes`);
-  if (status === 415) return new EntropyError('media-type-unsupported', 'the body is not application/json');
+  if (status === 415) return new EntropyError('media-type-unsupported', 'the body is of another type');
   if (status === 404) return new EntropyError('route-unknown', 'no such route');
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new EntropyError(

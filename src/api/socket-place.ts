@@ -18,15 +18,22 @@ const WRITABLE_BY_OTHERS = 0o022;
  */
 export async function prepareSocketPlace(directory: string, uid: number): Promise<string> {
   const socketPath = controlSocketPath(directory);
-  if (Buffer.byteLength(socketPath) > MAXIMUM_SOCKET_PATH_BYTES) {
-    throw new EntropyError(
-      'socket-path-too-long',
-      `${socketPath} has ${Buffer.byteLength(socketPath)} bytes`,
-    );
-  }
+  assertLength(socketPath);
   await prepareDirectory(directory, uid);
   await removeStaleSocket(socketPath);
   return socketPath;
+}
+
+/** The same for another socket in a folder that was made safe already. */
+export async function prepareSocketFile(socketPath: string): Promise<void> {
+  assertLength(socketPath);
+  await removeStaleSocket(socketPath);
+}
+
+function assertLength(socketPath: string): void {
+  const lengthBytes = Buffer.byteLength(socketPath);
+  if (lengthBytes > MAXIMUM_SOCKET_PATH_BYTES)
+    throw new EntropyError('socket-path-too-long', `${socketPath} has ${lengthBytes} bytes`);
 }
 
 async function prepareDirectory(directory: string, uid: number): Promise<void> {

@@ -2,9 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { EntropyError } from '../base/errors.ts';
 import type { ControlService } from '../contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
-import { ROUTES, type RouteEntry } from '../contract/routes.ts';
+import { ROUTES } from '../contract/routes.ts';
 import { keptEvents } from './kept-events.ts';
 import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
+import { registered } from './registered.ts';
+import { registerExternalRoutes } from './v1-external-routes.ts';
 
 /** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
 export function registerV1Routes(
@@ -15,6 +17,7 @@ export function registerV1Routes(
   registerHealth(app, dependencies.service);
   registerReads(app, dependencies.service);
   registerChanges(app, dependencies);
+  registerExternalRoutes(app, dependencies);
   app.route({
     ...registered(ROUTES.openApi),
     handler: async (_request, reply) => {
@@ -72,18 +75,6 @@ function registerChanges(app: ControlApp, { service, peers }: ServerDependencies
     validatorCompiler: () => (value: unknown) => ({ value }),
     handler: (request) => service.changeConfiguration(request.body, peers.of(request.raw.socket)),
   });
-}
-
-/** A route of the table as fastify takes it; copied, because fastify marks what it is given. */
-function registered<R extends RouteEntry>(route: R) {
-  const { method, url, access, summary } = route;
-  const schema: R['schema'] & { summary: string } = {
-    ...route.schema,
-    summary,
-    response: { ...route.schema.response },
-  };
-  if (schema.body === undefined) Reflect.deleteProperty(schema, 'body');
-  return { method, url, schema, config: { access } };
 }
 
 async function openApiDocument(file: string | undefined): Promise<string> {

@@ -1,12 +1,15 @@
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { EntropyError, messageOf } from '../base/errors.ts';
+import { EntropyError } from '../base/errors.ts';
 import type { EventBus, EventRecord } from '../base/events.ts';
 import { GATE_REASONS, SOURCE_NAMES, type GateReason, type SourceName } from '../base/names.ts';
 import { configurationReport } from '../contract/configuration-report.ts';
 import type { ControlService, EventPage, Peer } from '../contract/control-service.ts';
+import type { ExternalReport } from '../contract/external.ts';
+import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
 import type {
   ConfigurationReport,
+  EngineReport,
   LedgerReport,
   SelfTestReport,
   SourceReport,
@@ -15,8 +18,10 @@ import type {
 } from '../contract/outputs.ts';
 import type { EngineClient } from '../engine/engine-client.ts';
 import type { FeedLedger } from '../kernel/feed-ledger.ts';
-import type { Feed } from '../kernel/pool-feeder.ts';
 import type { ConfigStore } from '../state/config-store.ts';
+import type { FeederAdmission } from './feeder-admission.ts';
+import type { FeederRegistry } from './feeder-registry.ts';
+import type { ServedOutput } from './served-output.ts';
 
 export interface EntropyServiceOptions {
   readonly version: string;
@@ -25,6 +30,10 @@ export interface EntropyServiceOptions {
 
 export interface EntropyServiceDependencies {
   readonly engine: EngineClient;
+  readonly feeders: FeederRegistry;
+  /** Who feeds now; its links are part of what is told of external entropy. */
+  readonly admission: FeederAdmission;
+  readonly output: ServedOutput;
   readonly ledger: FeedLedger;
   readonly config: ConfigStore;
   readonly bus: EventBus;
@@ -36,6 +45,9 @@ export interface EntropyServiceDependencies {
 export class EntropyService implements ControlService {
   readonly #options: EntropyServiceOptions;
   readonly #engine: EngineClient;
+  readonly #feeders: FeederRegistry;
+  readonly #admission: FeederAdmission;
+  readonly #output: ServedOutput;
   readonly #ledger: FeedLedger;
   readonly #config: ConfigStore;
   readonly #bus: EventBus;
@@ -48,12 +60,16 @@ export class EntropyService implements ControlService {
   constructor(options: EntropyServiceOptions, dependencies: EntropyServiceDependencies) {
     this.#options = options;
     this.#engine = dependencies.engine;
+    this.#feeders = dependencies.feeders;
+    this.#admission = dependencies.admission;
+    this.#output = dependencies.output;
     this.#ledger = dependencies.ledger;
     this.#config = dependencies.config;
     this.#bus = dependencies.bus;
     this.#counters = dependencies.counters;
     this.#clock = dependencies.clock;
     this.#startedMs = dependencies.clock.wallMs();
+    for (const record of this.#bus.since(0).records) this.#followGate(record);
     this.#bus.subscribe((record) => this.#followGate(record));
   }
 
@@ -64,6 +80,7 @@ export class EntropyService implements ControlService {
     const lastFeed = report.kernel.lastFeed === null ? null : (recorded ?? report.kernel.lastFeed);
     return {
       ...report,
+      external: this.#external(report),
       kernel: { ...report.kernel, lastFeed },
       version: this.#options.version,
       startedMs: this.#startedMs,
@@ -114,18 +131,55 @@ export class EntropyService implements ControlService {
     return this.configuration();
   }
 
+  async external(): Promise<ExternalReport> {
+    return this.#external(await this.#engine.call('report'));
+  }
+
+  feeders(): Promise<FeederReport[]> {
+    return Promise.resolve(this.#feeders.list());
+  }
+
+  enrollFeeder(
+    name: string,
+    enrolment: FeederEnrolment,
+    importedKey: Uint8Array | undefined,
+    peer: Peer,
+  ): Promise<Uint8Array> {
+    return this.#feeders.enroll(name, enrolment, importedKey, peer);
+  }
+
+  rotateFeeder(name: string, importedKey: Uint8Array | undefined, peer: Peer): Promise<Uint8Array> {
+    return this.#feeders.rotate(name, importedKey, peer);
+  }
+
+  disableFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#feeders.disable(name, peer);
+  }
+
+  enableFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#feeders.enable(name, peer);
+  }
+
+  revokeFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#feeders.revoke(name, peer);
+  }
+
+  receiptKey(): Promise<ReceiptKeyReport> {
+    return this.#feeders.receiptKey();
+  }
+
+  random(bytes: number, fresh: boolean): Promise<Uint8Array> {
+    return this.#output.serve(bytes, { fresh });
+  }
+
   ready(): { readonly ready: boolean; readonly reason: GateReason | null } {
     return { ready: this.#closedBecause === null, reason: this.#closedBecause };
   }
 
-  /** Records a feed that the engine told of. A disk that fails is told, and the feed stays in the running totals. */
-  async recordFeed(feed: Feed): Promise<void> {
-    try {
-      await this.#ledger.append(feed);
-    } catch (error) {
-      this.#counters.add('ledger.failures');
-      this.#bus.emit('ledger.failed', { because: messageOf(error) });
-    }
+  /** The engine knows the caches, and the network side who fills them. */
+  #external({ external }: EngineReport): ExternalReport {
+    const { isEnabled, hostLink, feedersConnected } = this.#admission;
+    return { enabled: isEnabled, link: hostLink, feedersConnected, ...external };
   }
 
   #followGate({ id, detail }: EventRecord): void {

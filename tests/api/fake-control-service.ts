@@ -2,6 +2,8 @@ import { EntropyError } from '../../src/base/errors.ts';
 import { EVENTS, type EventId, type EventRecord } from '../../src/base/events.ts';
 import { SOURCE_NAMES, type GateReason } from '../../src/base/names.ts';
 import type { ControlService, EventPage, Peer } from '../../src/contract/control-service.ts';
+import type { ExternalReport } from '../../src/contract/external.ts';
+import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../../src/contract/feeders.ts';
 import type {
   ConfigurationReport,
   FeedRecord,
@@ -11,6 +13,8 @@ import type {
   StatusReport,
 } from '../../src/contract/outputs.ts';
 import { parseChange } from '../../src/contract/parameters.ts';
+import { sampleConfiguration } from './sample-configuration.ts';
+import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders } from './sample-external.ts';
 
 /** Every sample report stands at this moment. */
 export const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -110,6 +114,7 @@ export function sampleStatus(change: Partial<StatusReport> = {}): StatusReport {
       sha256: 'ab'.repeat(32),
       selfTest: { passed: true, failedTest: '', atMs: NOW_MS - 5_119_500 },
     },
+    external: sampleExternal({ enabled: false, link: 'never', feedersConnected: 0 }),
     counters: { 'feed.blocks': 1_024 },
     ...change,
   };
@@ -130,47 +135,6 @@ export function sampleEvents(): EventRecord[] {
   ];
 }
 
-/** A few parameters of its own, so that a new row in the real table changes no test. */
-export function sampleConfiguration(): ConfigurationReport {
-  return {
-    parameters: [
-      {
-        name: 'entropySources',
-        type: 'integer',
-        description: 'Mask of noise sources',
-        configured: 12,
-        runtime: 4,
-        default: 0,
-        origin: 'store',
-        range: '0 to 15',
-        takesEffect: 'next-start',
-      },
-      {
-        name: 'disableHwrng',
-        type: 'boolean',
-        description: 'Takes RDRAND and RDSEED out of the mask',
-        configured: false,
-        runtime: false,
-        default: false,
-        origin: 'default',
-        range: 'true or false',
-        takesEffect: 'next-start',
-      },
-      {
-        name: 'feedIntervalSeconds',
-        type: 'integer',
-        description: 'Time between two feeds of the kernel pool',
-        configured: 5,
-        runtime: 5,
-        default: 10,
-        origin: 'flag',
-        range: '1 to 3600 seconds',
-        takesEffect: 'now',
-      },
-    ],
-  };
-}
-
 /** A service that answers samples; tests change its fields, and look at what it was asked. */
 export class FakeControlService implements ControlService {
   report = sampleStatus();
@@ -181,6 +145,12 @@ export class FakeControlService implements ControlService {
   kept: EventRecord[] = sampleEvents();
   readiness: { ready: boolean; reason: GateReason | null } = { ready: true, reason: null };
   selfTestReport: SelfTestReport = { passed: true, failedTest: '', atMs: NOW_MS };
+  enrolled: FeederReport[] = sampleFeeders();
+  receipts: ReceiptKeyReport = SAMPLE_RECEIPT_KEY;
+  /** Every buffer of bytes that was answered, to see that it was wiped. */
+  readonly answeredBytes: Uint8Array[] = [];
+  /** Copies of the keys that came in, and the buffers they came in. */
+  readonly importedKeys: { readonly copy: Uint8Array; readonly given: Uint8Array }[] = [];
   /** Thrown by every call instead of an answer. */
   failure: Error | undefined;
   readonly calls: { readonly name: string; readonly given: readonly unknown[] }[] = [];
@@ -257,6 +227,59 @@ export class FakeControlService implements ControlService {
     });
   }
 
+  external(): Promise<ExternalReport> {
+    return this.#later('external', [], this.report.external);
+  }
+
+  feeders(): Promise<FeederReport[]> {
+    return this.#later('feeders', [], this.enrolled);
+  }
+
+  enrollFeeder(
+    name: string,
+    enrolment: FeederEnrolment,
+    key: Uint8Array | undefined,
+    peer: Peer,
+  ): Promise<Uint8Array> {
+    this.#noteKey(key);
+    return this.#later('enrollFeeder', [name, enrolment, peer], () => {
+      if (this.enrolled.some((feeder) => feeder.name === name))
+        throw new EntropyError('feeder-exists', `${name} is enrolled already`);
+      return this.#enrolmentFile(name, key);
+    });
+  }
+
+  rotateFeeder(name: string, key: Uint8Array | undefined, peer: Peer): Promise<Uint8Array> {
+    this.#noteKey(key);
+    return this.#later('rotateFeeder', [name, peer], () => this.#enrolmentFile(this.#feeder(name).name, key));
+  }
+
+  disableFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#later('disableFeeder', [name, peer], () => ({
+      ...this.#feeder(name),
+      state: 'disabled' as const,
+    }));
+  }
+
+  enableFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#later('enableFeeder', [name, peer], () => ({
+      ...this.#feeder(name),
+      state: 'enabled' as const,
+    }));
+  }
+
+  revokeFeeder(name: string, peer: Peer): Promise<FeederReport> {
+    return this.#later('revokeFeeder', [name, peer], () => this.#feeder(name));
+  }
+
+  receiptKey(): Promise<ReceiptKeyReport> {
+    return this.#later('receiptKey', [], this.receipts);
+  }
+
+  random(bytes: number, fresh: boolean): Promise<Uint8Array> {
+    return this.#later('random', [bytes, fresh], () => this.#answeredOnce(new Uint8Array(bytes).fill(0xa5)));
+  }
+
   ready(): { readonly ready: boolean; readonly reason: GateReason | null } {
     return this.#answer('ready', [], this.readiness);
   }
@@ -267,6 +290,33 @@ export class FakeControlService implements ControlService {
       this.#answer(name, given, undefined);
       resolve(typeof answer === 'function' ? answer() : answer);
     });
+  }
+
+  #feeder(name: string): FeederReport {
+    const found = this.enrolled.find((feeder) => feeder.name === name);
+    if (found === undefined) throw new EntropyError('feeder-unknown', `no feeder is called ${name}`);
+    return found;
+  }
+
+  /** As the daemon writes it; the key is 0x11… unless one is imported. */
+  #enrolmentFile(name: string, imported: Uint8Array | undefined): Uint8Array {
+    const key = Buffer.from(imported ?? new Uint8Array(32).fill(0x11)).toString('hex');
+    const { host, key: receiptKey } = this.receipts;
+    const url = 'ws://127.0.0.1:8740/v1/feed';
+    return this.#answeredOnce(
+      Buffer.from(
+        `entropy-feed enrolment v1\nurl ${url}\nhost ${host}\nfeeder ${name}\nreceipt-key ${receiptKey}\nkey ${key}\n`,
+      ),
+    );
+  }
+
+  #noteKey(key: Uint8Array | undefined): void {
+    if (key !== undefined) this.importedKeys.push({ copy: Uint8Array.from(key), given: key });
+  }
+
+  #answeredOnce(bytes: Uint8Array): Uint8Array {
+    this.answeredBytes.push(bytes);
+    return bytes;
   }
 
   #source(name: string): SourceReport {

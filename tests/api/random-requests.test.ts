@@ -40,6 +40,9 @@ function randomRequest(below: (limit: number) => number): Buffer {
     `/v1/ledger?limit=${one(['1', '0', '-1', '1e9', '%00', '9'.repeat(40), noise(4)])}`,
     `/v1/events?after=${one(['0', '2', '99', 'x', ''])}&limit=${below(9_999)}`,
     `/v1/sources/${one(['rdseed', '..', '%2e%2e', 'a'.repeat(200), encodeURIComponent(noise(5))])}/${one(['test', 'restore', 'x'])}`,
+    `/v1/feeders/${one(['hsm-1', 'new', '..', encodeURIComponent(noise(5))])}${one(['', '/rotate', '/disable'])}`,
+    `/v1/feeders/new?class=${one(['drbg', 'x'])}&bitsPerByte=${one(['0.03125', '9', '', noise(3)])}`,
+    `/v1/random?bytes=${one(['1', '65536', '65537', 'x'])}&pr=${one(['true', 'false', '1'])}`,
     `/${noise(12)}`,
     '//',
     '*',
@@ -49,6 +52,7 @@ function randomRequest(below: (limit: number) => number): Buffer {
   const body = one([
     '',
     '{}',
+    'k'.repeat(32),
     '[]',
     'null',
     '{"reason":"x"}',
@@ -63,6 +67,7 @@ function randomRequest(below: (limit: number) => number): Buffer {
     one([
       'Content-Type: application/json',
       'Content-Type: text/plain',
+      'Content-Type: application/octet-stream',
       'Content-Type: application/json; charset=latin1',
       `Content-Type: ${noise(8)}`,
       'X: y',

@@ -11,7 +11,10 @@ import { NodeFiles } from '../../src/durable/node-files.ts';
 import type { EngineClient } from '../../src/engine/engine-client.ts';
 import { FeedLedger } from '../../src/kernel/feed-ledger.ts';
 import type { Feed } from '../../src/kernel/pool-feeder.ts';
-import { feedParticipant } from '../../src/service/apply-config.ts';
+import { cacheParticipant, feedSettings, liveParticipant } from '../../src/service/apply-config.ts';
+import { FeedRecorder } from '../../src/service/feed-recorder.ts';
+import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
+import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
 import { NoneWrapping } from '../../src/state/root-key.ts';
@@ -37,6 +40,7 @@ const feed: Feed = {
 async function withService(
   use: (parts: {
     readonly service: EntropyService;
+    readonly recorder: FeedRecorder;
     readonly bus: EventBus;
     readonly ledger: FeedLedger;
     readonly config: ConfigStore;
@@ -67,12 +71,24 @@ async function withService(
     },
   } as unknown as EngineClient;
   const state = { directory: root, encryptionMode: 'NONE' as const, refused: '' };
+  const admission = {
+    isEnabled: false,
+    hostLink: 'never',
+    feedersConnected: 0,
+  } as unknown as FeederAdmission;
+  const output = {
+    serve: (bytes: number) => Promise.resolve(new Uint8Array(bytes)),
+    absorb: () => Promise.resolve(),
+    availableBits: () => Promise.resolve(0),
+  };
+  const feeders = { list: () => [] } as unknown as FeederRegistry;
   const service = new EntropyService(
     { version: '1.2.3', state },
-    { engine, ledger, config, bus, counters, clock },
+    { engine, feeders, admission, output, ledger, config, bus, counters, clock },
   );
+  const recorder = new FeedRecorder({ ledger, events: bus, counters });
   try {
-    await use({ service, bus, ledger, config, counters, calls });
+    await use({ service, recorder, bus, ledger, config, counters, calls });
   } finally {
     await ledger.close();
     await archive.close();
@@ -81,8 +97,8 @@ async function withService(
 }
 
 test('status joins what engine, ledger and daemon know; the ledger numbers the last feed', () =>
-  withService(async ({ service }) => {
-    for (let n = 0; n < 3; n++) await service.recordFeed(feed);
+  withService(async ({ service, recorder }) => {
+    for (let n = 0; n < 3; n++) await recorder.record(feed);
     const status = await service.status();
     assert.is(status.version, '1.2.3');
     assert.is(status.gate.state, 'open');
@@ -92,7 +108,7 @@ test('status joins what engine, ledger and daemon know; the ledger numbers the l
 
 test('a change is durable, told with who asked for it, and reaches the engine', () =>
   withService(async ({ service, bus, config, calls }) => {
-    config.register(feedParticipant((settings) => calls.push(['configureFeed', settings])));
+    config.register(liveParticipant((next) => calls.push(['configureFeed', feedSettings(next)])));
     const report = await service.changeConfiguration({ feedIntervalSeconds: 5 }, operator);
     assert.is(report.parameters.find(({ name }) => name === 'feedIntervalSeconds')?.runtime, 5);
     assert.equal(calls, [['configureFeed', { intervalSeconds: 5, bytesPerFeed: 64, creditCpu: false }]]);
@@ -108,11 +124,44 @@ test('a refused change is told to nobody and changes nothing', () =>
   }));
 
 test('a ledger that cannot be written is told and counted; the feed itself stands', () =>
-  withService(async ({ service, bus, ledger, counters }) => {
+  withService(async ({ recorder, bus, ledger, counters }) => {
     ledger.append = () => Promise.reject(new EntropyError('state-unwritable', 'ENOSPC'));
-    await service.recordFeed(feed);
+    await recorder.record(feed);
     assert.is(bus.since(0).records[0]?.id, 'ledger.failed');
     assert.is(counters.value('ledger.failures'), 1);
+  }));
+
+test('other cache sizes are prepared before they are durable, and settled after', () =>
+  withService(async ({ service, config, calls }) => {
+    config.register(
+      cacheParticipant({
+        prepare: (sizes) => Promise.resolve(void calls.push(['prepare', sizes])),
+        settle: (commit) => calls.push(['settle', commit]),
+      }),
+    );
+    await service.changeConfiguration({ memoryCacheSizeKibibytes: 1024 }, operator);
+    assert.equal(calls, [
+      ['prepare', { memoryBytes: 1_048_576, lowWatermarkPercent: 20, storageBytes: 4_194_304 }],
+      ['settle', true],
+    ]);
+    await service.changeConfiguration({ feedIntervalSeconds: 7 }, operator);
+    assert.is(calls.length, 2, 'what does not concern the caches does not touch them');
+  }));
+
+test('sizes for which there is no space change nothing', () =>
+  withService(async ({ service, config }) => {
+    const full = new EntropyError('state-unwritable', 'ENOSPC');
+    config.register(cacheParticipant({ prepare: () => Promise.reject(full), settle: () => undefined }));
+    const change = service.changeConfiguration({ storageCacheSizeKibibytes: 1_048_576 }, operator);
+    await rejectsWith(change, 'state-unwritable');
+    assert.is(config.values.storageCacheSizeKibibytes, 4096);
+  }));
+
+test('what the gate was before the service began counts for readiness', () =>
+  withService(async ({ bus, ...parts }) => {
+    bus.emit('gate.open');
+    assert.is(parts.service.ready().ready, true);
+    return Promise.resolve();
   }));
 
 test('readiness follows the gate', () =>

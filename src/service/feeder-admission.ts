@@ -1,0 +1,303 @@
+import type { KeyObject } from 'node:crypto';
+import { wipe } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Counters } from '../base/counters.ts';
+import { EntropyError, isEntropyError, type ErrorCode } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import type { LevelReport } from '../protocol/frame-payloads.ts';
+import type { FeedLimits, HostHello } from '../protocol/handshake-messages.ts';
+import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
+import { privateKeyFrom, publicBytesOf } from '../protocol/raw-keys.ts';
+import type { Enrolment, KeyCandidates } from '../state/enrolment.ts';
+import type { FeederRecord } from '../state/feeder-record.ts';
+import { AdmittedSession } from './admitted-session.ts';
+import { FeedFlow } from './feed-flow.ts';
+import type { FeedPort } from './feed-port.ts';
+import {
+  FeederVisit,
+  type FeedConnection,
+  type FeederFigures,
+  type SeenPayloadStore,
+  type SequenceMarkStore,
+} from './feeder-visit.ts';
+import type { GrantOptions } from './grants.ts';
+import type { LinkName } from './link-watch.ts';
+import { RECEIPTS_KEPT, ReceiptStore } from './receipt-store.ts';
+
+export interface FeederAdmissionOptions {
+  /** Name and version of this software, as the hello tells them. */
+  readonly software: string;
+  /** Effective source mask; without bit 8 nothing is granted. */
+  readonly mask: number;
+  readonly lostTimeoutSeconds: number;
+  readonly limits?: FeederLimits;
+  readonly grants?: GrantOptions;
+}
+
+/** What a feeder may do when its enrolment says nothing else. */
+export interface FeederLimits {
+  readonly handshakeSeconds: number;
+  readonly bytesPerSecond: number;
+  readonly framesPerSecond: number;
+  /** Of all feeders together. */
+  readonly receiptsKept: number;
+}
+
+export const FEEDER_LIMITS: FeederLimits = {
+  handshakeSeconds: 5,
+  bytesPerSecond: 64 * 1024 * 1024,
+  framesPerSecond: 20_000,
+  receiptsKept: RECEIPTS_KEPT,
+};
+
+export interface FeederAdmissionDependencies {
+  readonly enrolment: Enrolment;
+  readonly port: FeedPort;
+  readonly marks: SequenceMarkStore;
+  readonly seen: SeenPayloadStore;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  readonly counters: Counters;
+}
+
+const BIT_EXTERNAL = 8;
+/** Who may feed this host now, and how much: one session for each feeder, its grants, its link and its figures. */
+export class FeederAdmission {
+  readonly #options: FeederAdmissionOptions;
+  readonly #limits: FeederLimits;
+  readonly #dependencies: FeederAdmissionDependencies;
+  readonly #flow: FeedFlow;
+  readonly #receipts: ReceiptStore;
+  readonly #sessions = new Map<number, AdmittedSession>();
+  readonly #figures = new Map<number, FeederFigures>();
+  /** Suspended for now, whether or not that could be written down. */
+  readonly #suspended = new Set<number>();
+  #lostTimeoutSeconds: number;
+  #level: Omit<LevelReport, 'lostTimeoutSeconds'> | undefined;
+  #receiptKey: KeyObject | undefined;
+  #closed = false;
+
+  constructor(options: FeederAdmissionOptions, dependencies: FeederAdmissionDependencies) {
+    this.#options = options;
+    this.#limits = options.limits ?? FEEDER_LIMITS;
+    this.#dependencies = dependencies;
+    this.#receipts = new ReceiptStore({ capacity: this.#limits.receiptsKept });
+    this.#lostTimeoutSeconds = options.lostTimeoutSeconds;
+    const { isEnabled } = this;
+    this.#flow = new FeedFlow({ ...options, isEnabled, limits: this.#limits }, dependencies);
+    for (const record of dependencies.enrolment.list()) this.watch(record);
+  }
+
+  /** Whether the effective mask has bit 8. */
+  get isEnabled(): boolean {
+    return (this.#options.mask & BIT_EXTERNAL) !== 0;
+  }
+
+  get lostTimeoutSeconds(): number {
+    return this.#lostTimeoutSeconds;
+  }
+
+  get handshakeMs(): number {
+    return this.#limits.handshakeSeconds * 1000;
+  }
+
+  get feedersConnected(): number {
+    return this.#sessions.size;
+  }
+
+  /** Of the host: any feeder whose bytes are worth something. */
+  get hostLink(): LinkName {
+    return this.#flow.hostLink;
+  }
+
+  /** What the host tells whoever connects. Throws the error in `refused` of the enrolment; `state-unwritable` on first use. */
+  async hello(): Promise<HostHello> {
+    const { host, receiptKey } = await this.identity();
+    const { handshakeSeconds, bytesPerSecond, framesPerSecond, receiptsKept } = this.#limits;
+    const limits: FeedLimits = {
+      frameMinimumBytes: PAYLOAD_MINIMUM_BYTES,
+      frameMaximumBytes: PAYLOAD_MAXIMUM_BYTES,
+      handshakeSeconds,
+      bytesPerSecond,
+      framesPerSecond,
+      lostTimeoutSeconds: this.#lostTimeoutSeconds,
+      receiptsKept,
+    };
+    const { software, mask } = this.#options;
+    const external = this.isEnabled ? 'enabled' : 'disabled';
+    return { software, host, external, mask, limits, receiptKey: publicBytesOf(receiptKey) };
+  }
+
+  /** Host id and private key of receipts. Throws as `hello` does. */
+  async identity(): Promise<{ readonly host: Buffer; readonly receiptKey: KeyObject }> {
+    const { host, receiptSeed } = await this.#dependencies.enrolment.identity();
+    try {
+      this.#receiptKey ??= privateKeyFrom('ed25519', receiptSeed);
+      return { host, receiptKey: this.#receiptKey };
+    } finally {
+      wipe(receiptSeed);
+    }
+  }
+
+  /** The keys to try a proof with; there are two for every name, known or not. */
+  candidates(name: string): KeyCandidates {
+    return this.#dependencies.enrolment.candidates(name);
+  }
+
+  /**
+   * A feeder proved its key (`usedNextKey`: the one that takes the old one's place). A session that it has already is ended first, and
+   * what that brought is dealt with.
+   *
+   * @throws EntropyError feeder-disabled, feeder-suspended, feeder-unauthenticated (revoked meanwhile), state-unwritable, engine-stopped
+   */
+  async admit(
+    proven: { readonly record: FeederRecord; readonly usedNextKey: boolean },
+    connection: FeedConnection,
+  ): Promise<AdmittedSession> {
+    const { enrolment, port } = this.#dependencies;
+    const { host, receiptKey } = await this.identity();
+    const { id, door } = this.#currentRecord(proven.record);
+    // A disk that refuses leaves the old key valid, which the list of feeders shows; feeding goes on.
+    if (proven.usedNextKey) await quietly(enrolment.completeRotation(id));
+    await this.#replace(id);
+    await port.resetDoor(door);
+    await this.#replace(id);
+    // While that took its time the feeder may have been disabled, and another of its sessions may have been admitted and ended.
+    const record = this.#currentRecord(proven.record);
+    const visit = new FeederVisit(
+      { record, host, figures: this.#figuresOf(id) },
+      { ...this.#dependencies, receipts: this.#receipts, receiptKey },
+    );
+    return this.#enter(visit, connection);
+  }
+
+  /** The caches have room for so much. */
+  roomChanged(roomBytes: number): void {
+    this.#flow.roomChanged(roomBytes);
+  }
+
+  /** Tells every feeder how full the caches are, and later those that come. */
+  levelChanged(report: Omit<LevelReport, 'lostTimeoutSeconds'>): void {
+    this.#level = report;
+    for (const session of this.#sessions.values()) session.connection.level(this.#levelReport(report));
+  }
+
+  /** `external-entropy-lost-timeout` changed. */
+  reconfigure(lostTimeoutSeconds: number): void {
+    this.#lostTimeoutSeconds = lostTimeoutSeconds;
+    this.#flow.reconfigure(lostTimeoutSeconds);
+    if (this.#level !== undefined) this.levelChanged(this.#level);
+  }
+
+  /** A feeder was enrolled or enabled: its silence is news from now on, and what it was suspended for is forgotten. */
+  watch(record: FeederRecord): void {
+    this.#suspended.delete(record.id);
+    if (record.state === 'enabled') this.#flow.watch(record);
+  }
+
+  /** A feeder was disabled, suspended or revoked. Resolves when what it sent has been dealt with. */
+  async dismiss(id: number, code: ErrorCode, detail: string): Promise<void> {
+    this.#flow.unwatch(id);
+    const session = this.#sessions.get(id);
+    session?.connection.end(code, detail);
+    await session?.close(code);
+  }
+
+  figuresOf(id: number): Readonly<FeederFigures> {
+    return this.#figuresOf(id);
+  }
+
+  /** A feeder was revoked, and has been dismissed. */
+  forget(id: number): void {
+    this.#figures.delete(id);
+    this.#suspended.delete(id);
+    this.#dependencies.marks.forget(id);
+  }
+
+  linkOf(id: number): ReturnType<FeedFlow['linkOf']> {
+    return this.#flow.linkOf(id);
+  }
+
+  isSuspended(id: number): boolean {
+    return this.#suspended.has(id);
+  }
+
+  /** Ends all sessions; resolves when their frames have been dealt with. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const ids = [...this.#sessions.keys()];
+    await Promise.all(ids.map((id) => this.dismiss(id, 'engine-stopped', 'the daemon stops')));
+    this.#flow.close();
+  }
+
+  /** The record as it is now; throws when the feeder may not feed. */
+  #currentRecord({ id, name }: FeederRecord): FeederRecord {
+    if (this.#closed) throw new EntropyError('engine-stopped', 'the daemon stops');
+    const record = this.#dependencies.enrolment.find(name);
+    if (record?.id !== id) throw new EntropyError('feeder-unauthenticated', 'the proof does not match');
+    if (record.state === 'disabled') throw new EntropyError('feeder-disabled', `${name} is disabled`);
+    if (record.state === 'suspended' || this.isSuspended(id))
+      throw new EntropyError('feeder-suspended', `${name} is suspended`);
+    return record;
+  }
+
+  async #replace(id: number): Promise<void> {
+    for (let session = this.#sessions.get(id); session !== undefined; session = this.#sessions.get(id)) {
+      session.connection.end('feeder-replaced', 'the feeder connected again');
+      await session.close('feeder-replaced');
+    }
+  }
+
+  #enter(visit: FeederVisit, connection: FeedConnection): AdmittedSession {
+    const { counters, events } = this.#dependencies;
+    const { id, name } = visit.record;
+    const level = this.#level === undefined ? undefined : this.#levelReport(this.#level);
+    const session = new AdmittedSession(
+      { visit, connection, level },
+      {
+        flow: this.#flow,
+        receipts: this.#receipts,
+        suspend: () => this.#suspend(session),
+        left: (code) => {
+          this.#sessions.delete(id);
+          events.emit('feeder.disconnected', { feeder: name, address: connection.address, reason: code });
+        },
+      },
+    );
+    this.#sessions.set(id, session);
+    counters.add('feeder.connections');
+    events.emit('feeder.connected', { feeder: name, address: connection.address });
+    return session;
+  }
+
+  /** In force at once, and at the next start too if the disk takes it. */
+  #suspend({ record: { id, name }, connection }: AdmittedSession): void {
+    if (this.#suspended.has(id)) return;
+    this.#suspended.add(id);
+    this.#dependencies.events.emit('feeder.suspended', { feeder: name });
+    void quietly(this.#dependencies.enrolment.setState(name, 'suspended'));
+    this.#flow.unwatch(id);
+    connection.end('feeder-suspended', 'its frames kept failing the tests at the door');
+  }
+
+  #levelReport(level: Omit<LevelReport, 'lostTimeoutSeconds'>): LevelReport {
+    return { ...level, lostTimeoutSeconds: this.#lostTimeoutSeconds };
+  }
+
+  #figuresOf(id: number): FeederFigures {
+    const known = this.#figures.get(id);
+    if (known !== undefined) return known;
+    const figures = { acceptedBytes: 0, creditedUnits: 0, frames: 0, refusedFrames: 0 };
+    this.#figures.set(id, figures);
+    return figures;
+  }
+}
+
+/** For work whose failure is shown elsewhere, and whose success nothing here depends on. */
+async function quietly(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!isEntropyError(error)) throw error;
+  }
+}

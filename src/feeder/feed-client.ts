@@ -1,0 +1,284 @@
+import { wipe } from '../base/bytes.ts';
+import { type Clock, withTimeout } from '../base/clock.ts';
+import { EntropyError, isEntropyError, messageOf } from '../base/errors.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { Enrolment } from '../protocol/enrolment-file.ts';
+import type { HostFrame } from '../protocol/frame-payloads.ts';
+import type { Welcome } from '../protocol/handshake-messages.ts';
+import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
+import type { Receipt } from '../protocol/receipt.ts';
+import { Changes } from './changes.ts';
+import type { FeedClientEvent, FeedLink } from './feed-client-events.ts';
+import { FeedConnection } from './feed-connection.ts';
+import { GrantQueue } from './grant-queue.ts';
+import { UnsettledFrames } from './unsettled-frames.ts';
+
+export type FeedClientOptions = Enrolment;
+
+export interface FeedClientDependencies {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Told what happens, at once and in order. */
+  readonly observe?: (event: FeedClientEvent) => void;
+  /** Gets each verified receipt as its 264 bytes, in order: the stuff of a receipts file. */
+  readonly keepReceipt?: (record: Uint8Array) => void;
+}
+
+/** Frames on their way at most; an answer to one `ask` holds the receipts of all of them. */
+const MAXIMUM_UNSETTLED_FRAMES = 128;
+
+/** How long an orderly end waits for the last receipts and the signed end. */
+const CLOSE_PATIENCE_MS = 5_000;
+
+/**
+ * A feeder's end of the feed, over any number of connections: what was sent is encrypted, overwritten here and never sent again; a frame
+ * either gets its signed receipt, on a later connection if need be, or is lost.
+ *
+ * `connect` makes one connection; who wants another after it ended calls it again. Sends wait meanwhile.
+ */
+export class FeedClient {
+  readonly #enrolment: Enrolment;
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+  readonly #observe: (event: FeedClientEvent) => void;
+  readonly #grants: GrantQueue;
+  readonly #unsettled: UnsettledFrames;
+  readonly #changes = new Changes();
+  #connection: FeedConnection | undefined;
+  #isResumed = false;
+  #hasAnswer = false;
+  #failure: EntropyError | undefined;
+
+  constructor(options: FeedClientOptions, dependencies: FeedClientDependencies) {
+    this.#enrolment = options;
+    this.#clock = dependencies.clock;
+    this.#random = dependencies.random;
+    this.#observe = dependencies.observe ?? (() => undefined);
+    this.#grants = new GrantQueue({ clock: this.#clock, available: () => this.#availableBytes() });
+    this.#unsettled = new UnsettledFrames(options, { keep: dependencies.keepReceipt ?? (() => undefined) });
+  }
+
+  /** Frames without a receipt so far. */
+  get unsettledFrames(): number {
+    return this.#unsettled.count;
+  }
+
+  /**
+   * Connects, proves both sides, and settles what an earlier connection left open.
+   *
+   * @throws EntropyError feed-connection-lost and what the host refuses with; external-disabled: the host's mask leaves external entropy
+   * out; feeder-unauthenticated; feed-message-invalid; receipt-invalid
+   */
+  async connect(): Promise<FeedLink> {
+    if (this.#failure !== undefined) throw this.#failure;
+    const { connection, ended } = await this.#opened();
+    await this.#changes.until(() => this.#isResumed || !this.#isConnected());
+    if (!this.#isConnected()) throw await ended;
+    const { hello, welcome } = connection.terms;
+    this.#observe({ kind: 'connected', hello, welcome });
+    this.#grants.look();
+    return { hello, welcome, ended };
+  }
+
+  /**
+   * Resolves when a frame may be sent, with its payload bytes: the wanted ones, or less (32 at least) when the host offers no more for a
+   * second. Waits over reconnects. A `send` of so many bytes that follows at once needs no wait.
+   *
+   * @throws EntropyError feed-connection-lost when the client is closed
+   */
+  granted(wantedBytes: number): Promise<number> {
+    assertPayloadLength(wantedBytes);
+    return this.#failure === undefined ? this.#grants.wait(wantedBytes) : Promise.reject(this.#failure);
+  }
+
+  /**
+   * Sends one frame as soon as it is granted, and resolves with its receipt: its verdict tells what became of it. The payload, 32 to 65,536
+   * bytes, is overwritten with zeros in any case.
+   *
+   * @throws EntropyError feed-connection-lost: no receipt will come, the bytes are destroyed and must not be sent again
+   */
+  async send(payload: Uint8Array): Promise<Receipt> {
+    const { receipt } = await this.dispatch(payload);
+    return receipt;
+  }
+
+  /**
+   * The same in two steps: resolves when the frame has gone out and the payload is free for the next bytes, with the promise of its receipt
+   * in an object.
+   */
+  async dispatch(payload: Uint8Array): Promise<{ readonly receipt: Promise<Receipt> }> {
+    assertPayloadLength(payload.length);
+    try {
+      let isNext = this.#grants.isOpen(payload.length);
+      for (;;) {
+        const receipt = isNext ? this.#sendGranted(payload) : undefined;
+        if (receipt !== undefined) return { receipt };
+        isNext = (await this.granted(payload.length)) === payload.length;
+      }
+    } finally {
+      wipe(payload);
+    }
+  }
+
+  /** Resolves when every frame has its receipt or is lost. */
+  settled(): Promise<void> {
+    return this.#changes.until(() => this.#unsettled.count === 0);
+  }
+
+  /** Waits for receipts under way and the host's signed end, 5 seconds at most each, and ends. Open frames are lost then. */
+  async close(): Promise<void> {
+    const closed = new EntropyError('feed-connection-lost', 'the feeder has closed');
+    const connection = this.#connection;
+    this.#failure ??= closed;
+    this.#grants.rejectAll(closed);
+    // Before its session stands there is nothing to end in order.
+    if (this.#isResumed) await this.#endInOrder(connection);
+    connection?.end(closed);
+    this.#abandonFrom(0, 'the connection was lost before it came');
+    this.#changes.tell();
+  }
+
+  async #endInOrder(connection: FeedConnection | undefined): Promise<void> {
+    await this.#patiently(this.#changes.until(() => !this.#isConnected() || this.#unsettled.count === 0));
+    if (this.#isConnected()) connection?.sendClose();
+    await this.#patiently(this.#changes.until(() => !this.#isConnected()));
+  }
+
+  #opened(): Promise<{ readonly connection: FeedConnection; readonly ended: Promise<EntropyError> }> {
+    if (this.#connection !== undefined) throw new TypeError('connected already');
+    return new Promise((resolve, reject) => {
+      let told: (error: EntropyError) => void = () => undefined;
+      const ended = new Promise<EntropyError>((resolveEnded) => (told = resolveEnded));
+      const connection = new FeedConnection(
+        this.#enrolment,
+        {
+          connected: () => {
+            this.#begin(connection);
+            resolve({ connection, ended });
+          },
+          frame: (frame) => this.#received(frame),
+          ended: (error) => {
+            this.#ended();
+            told(error);
+            reject(error);
+          },
+        },
+        { clock: this.#clock, random: this.#random },
+      );
+      this.#connection = connection;
+      this.#isResumed = false;
+    });
+  }
+
+  #begin(connection: FeedConnection): void {
+    const { hello, welcome } = connection.terms;
+    if (hello.external === 'enabled') return this.#resume(connection, welcome);
+    connection.end(new EntropyError('external-disabled', `the effective mask of the host is ${hello.mask}`));
+  }
+
+  /** What the host never accepted is lost; the receipts of what it did accept are asked for. */
+  #resume(connection: FeedConnection, welcome: Welcome): void {
+    this.#unsettled.begin(welcome.session);
+    this.#abandonFrom(welcome.nextSequence, 'the host did not accept it');
+    const { firstSequence } = this.#unsettled;
+    this.#hasAnswer = firstSequence === undefined;
+    if (firstSequence === undefined) this.#isResumed = true;
+    else connection.ask(firstSequence, MAXIMUM_UNSETTLED_FRAMES);
+  }
+
+  #received(frame: HostFrame): void {
+    try {
+      this.#take(frame);
+    } catch (error) {
+      const told = isEntropyError(error) ? error : new EntropyError('internal', messageOf(error));
+      this.#connection?.end(told);
+    }
+    this.#changes.tell();
+  }
+
+  #take(frame: HostFrame): void {
+    switch (frame.kind) {
+      case 'grant':
+        this.#observe({ kind: 'room', grantedBytes: this.#connection?.grantedBytes ?? 0 });
+        break;
+      case 'receipt':
+        this.#settle(frame.record);
+        break;
+      case 'answer':
+        if (this.#hasAnswer) throw new EntropyError('feed-message-invalid', 'an answer nobody asked for');
+        this.#hasAnswer = true;
+        frame.records.forEach((record) => this.#settle(record));
+        this.#abandonFrom(0, 'the host keeps none');
+        this.#isResumed = true;
+        break;
+      case 'level':
+        this.#observe({ kind: 'level', report: frame.report });
+        break;
+      case 'close':
+        this.#connection?.end(closeError(frame.code));
+        break;
+      case 'pong':
+        break;
+    }
+    this.#grants.look();
+  }
+
+  #settle(record: Uint8Array): void {
+    const receipt = this.#unsettled.take(record);
+    if (receipt !== undefined) this.#observe({ kind: 'receipt', receipt });
+  }
+
+  /** Undefined when the grant has been used by others, or has lapsed, or there is no connection any more. */
+  #sendGranted(payload: Uint8Array): Promise<Receipt> | undefined {
+    const connection = this.#connection;
+    if (connection === undefined || this.#availableBytes() < payload.length) return undefined;
+    const payloadBytes = payload.length;
+    try {
+      const frame = connection.sendData(payload);
+      return frame === undefined ? undefined : this.#unsettled.add({ ...frame, payloadBytes });
+    } catch (error) {
+      // The keys of the session are used up: the next one has new ones.
+      if (isEntropyError(error)) connection.end(error);
+      throw error;
+    } finally {
+      this.#grants.look();
+    }
+  }
+
+  #isConnected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  #availableBytes(): number {
+    if (this.#failure !== undefined || !this.#isResumed || this.#unsettled.count >= MAXIMUM_UNSETTLED_FRAMES)
+      return 0;
+    return this.#connection?.grantedBytes ?? 0;
+  }
+
+  #abandonFrom(sequence: number, why: string): void {
+    const { frames, bytes } = this.#unsettled.abandonFrom(sequence, why);
+    if (frames > 0) this.#observe({ kind: 'lost', frames, bytes });
+  }
+
+  #ended(): void {
+    this.#connection = undefined;
+    this.#isResumed = false;
+    this.#changes.tell();
+  }
+
+  async #patiently(work: Promise<void>): Promise<void> {
+    await withTimeout(this.#clock, CLOSE_PATIENCE_MS, work, () => new Error('patience')).catch(
+      () => undefined,
+    );
+  }
+}
+
+function closeError(code: Extract<HostFrame, { kind: 'close' }>['code']): EntropyError {
+  if (code === 'end') return new EntropyError('feed-connection-lost', 'the session was ended as asked');
+  return new EntropyError(code, 'the host ended the session');
+}
+
+function assertPayloadLength(bytes: number): void {
+  if (!Number.isInteger(bytes) || bytes < PAYLOAD_MINIMUM_BYTES || bytes > PAYLOAD_MAXIMUM_BYTES)
+    throw new RangeError(`a frame carries ${PAYLOAD_MINIMUM_BYTES} to ${PAYLOAD_MAXIMUM_BYTES} bytes`);
+}

@@ -1,0 +1,129 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EXIT } from '../../src/base/errors.ts';
+import { helpText } from '../../src/feeder/help.ts';
+import { parseCommandLine } from '../../src/feeder/options.ts';
+import { throwsWith } from '../rejects.ts';
+
+function feed(...argv: readonly string[]) {
+  const invocation = parseCommandLine(['--key', 'enrolment', ...argv]);
+  if (invocation.kind !== 'feed') throw new Error(`it is ${invocation.kind}`);
+  return invocation.options;
+}
+
+test('what is not given has its default', () => {
+  assert.equal(feed('stdin'), {
+    enrolmentFile: 'enrolment',
+    url: undefined,
+    feeder: undefined,
+    once: false,
+    bytesPerSecond: undefined,
+    chunkBytes: 4096,
+    totalBytes: undefined,
+    receiptsFile: undefined,
+    progress: 'auto',
+    source: { kind: 'stdin' },
+  });
+});
+
+test('each option is read, before or after the source', () => {
+  const options = feed(
+    ...['--once', '--rate', '1000', 'file', '/some/path', '--chunk=65536', '--total', '32'],
+    ...['--receipts', 'r', '--progress', 'json', '--feeder', 'hsm-1', '--url', 'ws://[::1]:9/v1/feed'],
+  );
+  assert.equal(options, {
+    enrolmentFile: 'enrolment',
+    url: 'ws://[::1]:9/v1/feed',
+    feeder: 'hsm-1',
+    once: true,
+    bytesPerSecond: 1000,
+    chunkBytes: 65_536,
+    totalBytes: 32,
+    receiptsFile: 'r',
+    progress: 'json',
+    source: { kind: 'file', path: '/some/path' },
+  });
+});
+
+test('a URL without a path means the feed', () => {
+  assert.is(feed('stdin', '--url', 'ws://host:8740').url, 'ws://host:8740/v1/feed');
+  assert.is(feed('stdin', '--url', 'wss://host/else').url, 'wss://host/else');
+});
+
+test('pkcs11 takes its own options, and no other source does', () => {
+  const { source } = feed('pkcs11', '--module', '/m.so', '--token', 'hsm', '--pin-file', '/pin');
+  assert.equal(source, { kind: 'pkcs11', module: '/m.so', token: 'hsm', pinFile: '/pin' });
+  assert.equal(feed('pkcs11', '--module', '/m.so', '--token', 'hsm').source, {
+    kind: 'pkcs11',
+    module: '/m.so',
+    token: 'hsm',
+    pinFile: undefined,
+  });
+  throwsWith(() => feed('stdin', '--module', '/m.so'), 'usage');
+  throwsWith(() => feed('pkcs11', '--module', '/m.so'), 'usage');
+  throwsWith(() => feed('pkcs11', '--token', 'hsm'), 'usage');
+  throwsWith(() => feed('pkcs11', '--module', '/m.so', '--token', 'x'.repeat(33)), 'usage');
+});
+
+test('what is not understood is refused with what would be', () => {
+  for (const argv of [
+    [],
+    ['tpm'],
+    ['file'],
+    ['file', 'a', 'b'],
+    ['stdin', 'more'],
+    ['stdin', '--unknown'],
+    ['stdin', '--rate', '0'],
+    ['stdin', '--rate', '1.5'],
+    ['stdin', '--rate=-1'],
+    ['stdin', '--chunk', '31'],
+    ['stdin', '--chunk', '65537'],
+    ['stdin', '--chunk', '0x100'],
+    ['stdin', '--total', '31'],
+    ['stdin', '--total', ''],
+    ['stdin', '--progress', 'loud'],
+    ['stdin', '--feeder', 'Has Space'],
+    ['stdin', '--url', 'http://host:8740'],
+    ['stdin', '--url', 'ws://user:pass@host:8740'],
+    ['stdin', '--url', 'not a url'],
+  ])
+    throwsWith(() => feed(...argv), 'usage');
+  throwsWith(() => parseCommandLine(['stdin']), 'usage');
+});
+
+test('verify takes a file and a key, and nothing of the feed', () => {
+  assert.equal(parseCommandLine(['verify', 'r', '--key', 'k']), {
+    kind: 'verify',
+    options: { receiptsFile: 'r', key: 'k' },
+  });
+  throwsWith(() => parseCommandLine(['verify', 'r']), 'usage');
+  throwsWith(() => parseCommandLine(['verify', '--key', 'k']), 'usage');
+  throwsWith(() => parseCommandLine(['verify', 'r', '--key', 'k', '--once']), 'usage');
+});
+
+test('help names every option, every source and every exit code it can end with', () => {
+  const help = parseCommandLine(['--help']);
+  assert.equal(help, { kind: 'help', text: helpText() });
+  for (const word of [
+    ...['file PATH', 'stdin', 'device PATH', 'pkcs11', '--module', '--token', '--pin-file'],
+    ...['--key', '--url', '--feeder', '--once', '--rate', '--chunk', '--total', '--receipts', '--progress'],
+  ])
+    assert.ok(helpText().includes(word), word);
+  for (const code of [
+    EXIT.externalDisabled,
+    EXIT.connection,
+    EXIT.authentication,
+    EXIT.input,
+    EXIT.integrity,
+  ])
+    assert.match(helpText(), new RegExp(`^ +${code}  `, 'm'));
+  const verifyHelp = parseCommandLine(['verify', '--help']);
+  assert.ok(verifyHelp.kind === 'help' && verifyHelp.text.includes('entropy-feed verify RECEIPTS'));
+  assert.ok(
+    helpText()
+      .split('\n')
+      .every((line) => line.length <= 130),
+  );
+});
+
+test.run();

@@ -1,0 +1,236 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EXIT } from '../../src/base/errors.ts';
+import { encodeEnrolment, type Enrolment } from '../../src/protocol/enrolment-file.ts';
+import { RECEIPT_BYTES } from '../../src/protocol/receipt.ts';
+import { testWhen } from '../requirements.ts';
+import { FeedHost } from './feed-host.ts';
+import { temporaryDirectory, writtenFile } from './temporary.ts';
+
+const PATIENCE_MS = 20_000;
+const directory = temporaryDirectory();
+const program = path.join(directory, 'entropy-feed.mjs');
+
+/** One file, as the build makes it: twenty starts from source would take most of the time. */
+await build({
+  entryPoints: [fileURLToPath(new URL('../../src/feeder/main.ts', import.meta.url))],
+  outfile: program,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  logLevel: 'error',
+  banner: {
+    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+  },
+});
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Running {
+  readonly pid: number;
+  readonly ended: Promise<Outcome>;
+  readonly stdin: NodeJS.WritableStream;
+  signal(name: NodeJS.Signals): void;
+}
+
+function start(...argv: readonly string[]): Running {
+  const child = spawn(process.execPath, [program, ...argv], { stdio: 'pipe' });
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const ended = new Promise<Outcome>((resolve) => {
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, ...output });
+    });
+  });
+  return { pid: child.pid ?? 0, ended, stdin: child.stdin, signal: (name) => void child.kill(name) };
+}
+
+function run(...argv: readonly string[]): Promise<Outcome> {
+  const { ended, stdin } = start(...argv);
+  stdin.end();
+  return ended;
+}
+
+let files = 0;
+
+function fresh(name: string): string {
+  return path.join(directory, `${files++}-${name}`);
+}
+
+function enrolmentFile(enrolment: Enrolment, mode = 0o600): string {
+  return writtenFile(fresh('enrolment'), encodeEnrolment(enrolment), mode);
+}
+
+async function withHost(
+  use: (host: FeedHost) => Promise<void>,
+  ...options: Parameters<typeof FeedHost.open>
+) {
+  const host = await FeedHost.open(...options);
+  try {
+    await use(host);
+  } finally {
+    await host.close();
+  }
+}
+
+function eventsIn({ stdout }: Outcome): Record<string, unknown>[] {
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const patience = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > patience) throw new Error(`never: ${condition.toString()}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test('a file is fed, its receipts are kept, and verify proves them without a daemon', async () => {
+  await withHost(async (host) => {
+    const content = randomBytes(10_010);
+    const key = enrolmentFile(host.enrolment);
+    const receipts = fresh('receipts');
+    const argv = ['--key', key, '--receipts', receipts, 'file', writtenFile(fresh('recording'), content)];
+    const fed = await run(...argv);
+    assert.equal([fed.code, fed.stderr], [EXIT.ok, '']);
+    assert.equal(Buffer.concat(host.payloads), content);
+    const last = eventsIn(fed).at(-1);
+    assert.ok(last !== undefined);
+    assert.is(last.event, 'end');
+    assert.is(last.reason, 'input-ended');
+    assert.is(last.memoryBytes, content.length);
+    assert.is(last.creditedBits, content.length);
+
+    for (const trusted of [
+      key,
+      host.enrolment.receiptKey.toString('hex'),
+      writtenFile(fresh('hex'), `${host.enrolment.receiptKey.toString('hex')}\n`),
+    ]) {
+      const verified = await run('verify', receipts, '--key', trusted);
+      assert.is(verified.code, EXIT.ok, verified.stderr);
+      assert.match(verified.stdout, '4 receipts, all genuine: 3 frames in 1 sessions');
+    }
+    assert.is((await run('verify', receipts, '--key', randomBytes(32).toString('hex'))).code, EXIT.integrity);
+
+    const altered = readFileSync(receipts);
+    altered[RECEIPT_BYTES + 160]! ^= 1;
+    const refused = await run('verify', writtenFile(fresh('altered'), altered), '--key', key);
+    assert.is(refused.code, EXIT.integrity);
+    assert.match(refused.stderr, 'receipt-invalid: record 2');
+  });
+});
+
+test('stdin is fed', async () => {
+  await withHost(async (host) => {
+    const content = randomBytes(9000);
+    const { ended, stdin } = start('--key', enrolmentFile(host.enrolment), '--progress', 'none', 'stdin');
+    stdin.end(content);
+    assert.equal(await ended, { code: EXIT.ok, stdout: '', stderr: '' });
+    assert.equal(Buffer.concat(host.payloads), content);
+  });
+});
+
+test('SIGTERM ends a feed in order, though its input would wait for ever', async () => {
+  await withHost(async (host) => {
+    const running = start('--key', enrolmentFile(host.enrolment), 'stdin');
+    running.stdin.write(randomBytes(5000));
+    await until(() => host.payloads.length === 1);
+    running.signal('SIGTERM');
+    const outcome = await running.ended;
+    assert.is(outcome.code, EXIT.ok, outcome.stderr);
+    assert.is(host.frames.at(-1), 'close');
+    assert.is(eventsIn(outcome).at(-1)?.reason, 'stopped');
+  });
+});
+
+test('a second signal ends it at once', async () => {
+  await withHost(async (host) => {
+    host.fateOf = () => 'swallow';
+    const running = start('--key', enrolmentFile(host.enrolment), 'stdin');
+    running.stdin.write(randomBytes(4096));
+    await until(() => host.payloads.length === 1);
+    // The first waits for the receipt that does not come; signals that arrive together would be one.
+    running.signal('SIGINT');
+    running.signal('SIGTERM');
+    assert.is((await running.ended).code, EXIT.failed);
+    assert.not.ok(host.frames.includes('close'));
+  });
+});
+
+test('a mask without external entropy has its own exit code, and the command that changes it', async () => {
+  await withHost(
+    async (host) => {
+      const { code, stderr } = await run('--key', enrolmentFile(host.enrolment), 'stdin');
+      assert.is(code, EXIT.externalDisabled);
+      assert.match(stderr, 'external-disabled');
+      assert.match(stderr, 'entropySources -v 12');
+    },
+    { external: 'disabled' },
+  );
+});
+
+test('each failure has its code, its exit code and what to do', async () => {
+  await withHost(async (host) => {
+    const key = enrolmentFile(host.enrolment);
+    const wrongKey = enrolmentFile({ ...host.enrolment, key: randomBytes(32) });
+    const otherHost = enrolmentFile({ ...host.enrolment, host: randomBytes(16) });
+    const exposed = enrolmentFile(host.enrolment, 0o640);
+    const garbage = writtenFile(fresh('garbage'), 'no enrolment\n');
+    const text = writtenFile(fresh('text'), 'not receipts');
+    for (const [argv, exit, code] of [
+      [['--key', wrongKey, 'stdin'], EXIT.authentication, 'feeder-unauthenticated'],
+      [['--key', otherHost, 'stdin'], EXIT.authentication, 'feeder-unauthenticated'],
+      [['--key', exposed, 'stdin'], EXIT.permission, 'key-file-exposed'],
+      [['--key', garbage, 'stdin'], EXIT.usage, 'enrolment-invalid'],
+      [['--key', fresh('missing'), 'stdin'], EXIT.usage, 'enrolment-invalid'],
+      [
+        ['--key', key, '--once', '--url', 'ws://127.0.0.1:1', 'stdin'],
+        EXIT.connection,
+        'feed-connection-lost',
+      ],
+      [['--key', key, 'device', '/dev/urandom'], EXIT.input, 'input-refused'],
+      [['--key', key, 'file', fresh('missing')], EXIT.input, 'input-failed'],
+      [['--key', key, '--receipts', text, 'stdin'], EXIT.failed, 'receipts-unwritable'],
+      [['stdin'], EXIT.usage, 'usage'],
+    ] as const) {
+      const outcome = await run(...argv);
+      assert.is(outcome.code, exit, `${argv.join(' ')}: ${outcome.stderr}`);
+      assert.match(outcome.stderr, `entropy-feed: ${code}: `);
+      assert.not.ok(outcome.stderr.includes(host.enrolment.key.toString('hex')));
+    }
+  });
+});
+
+testWhen(existsSync('/dev/full'))('receipts that cannot be kept end the feed before it begins', async () => {
+  await withHost(async (host) => {
+    const argv = ['--key', enrolmentFile(host.enrolment), '--receipts', '/dev/full', 'stdin'];
+    const { code, stderr } = await run(...argv);
+    assert.is(code, EXIT.failed);
+    assert.match(stderr, 'receipts-unwritable');
+  });
+});
+
+test('help and version', async () => {
+  const help = await run('--help');
+  assert.equal([help.code, help.stderr], [EXIT.ok, '']);
+  assert.match(help.stdout, 'Usage: entropy-feed');
+  assert.match((await run('--version')).stdout, /^entropy-feed \d+\.\d+\.\d+\n$/);
+});
+
+test.run();

@@ -1,29 +1,33 @@
 import { delay, type Clock } from '../base/clock.ts';
 import { EntropyError, EXIT, isEntropyError } from '../base/errors.ts';
 import { MS_PER_SECOND } from '../base/units.ts';
-import { COMMANDS, type CommandEntry } from '../contract/commands.ts';
 import type { SourceReport, StatusReport } from '../contract/outputs.ts';
 import { isParameterKey, PARAMETERS, parseParameterText } from '../contract/parameters.ts';
 import { ROUTES } from '../contract/routes.ts';
-import { SHAPES, type OutputShape } from '../contract/shapes.ts';
+import type { OutputShape } from '../contract/shape-entry.ts';
+import { SHAPES } from '../contract/shapes.ts';
+import {
+  numberOf,
+  optionalNumberOf,
+  optionalTextOf,
+  succeeded,
+  type Answer,
+  type Surroundings,
+} from './answer.ts';
 import type { Invocation } from './command-line.ts';
 import type { ControlClient } from './control-client.ts';
-import type { Output, Row } from './formatters/output.ts';
+import { entropydSettings, setEntropydSettings } from './entropyd-actions.ts';
+import { externalRow, feederRow } from './external-rows.ts';
+import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
+import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import * as rows from './rows.ts';
 import { statusText } from './status-view.ts';
 import { suggestion } from './suggestion.ts';
 
-export interface Answer {
-  /** null: the command prints nothing. */
-  readonly output: Output | null;
-  /** Replaces the simple form, for a command that has one of its own. */
-  readonly text?: string;
-  readonly exit: number;
-}
-
 /** Runs a command that ends by itself. Throws what the daemon or the way to it refuses, as an EntropyError. */
-export async function answerOf(invocation: Invocation, client: ControlClient, clock: Clock): Promise<Answer> {
+export async function answerOf(invocation: Invocation, surroundings: Surroundings): Promise<Answer> {
   const { command, argument, options } = invocation;
+  const { client, clock } = surroundings;
   const name = argument ?? '';
   switch (command) {
     case 'status': {
@@ -59,7 +63,10 @@ export async function answerOf(invocation: Invocation, client: ControlClient, cl
       return succeeded(invocation, rows.ledgerTotalsRow(totals));
     }
     case 'events': {
-      const query = { after: numberOf(invocation, 'after'), limit: numberOf(invocation, 'limit') };
+      const query = {
+        after: optionalNumberOf(invocation, 'after') ?? 0,
+        limit: numberOf(invocation, 'limit'),
+      };
       return succeeded(
         invocation,
         ...(await client.call(ROUTES.events, { query })).records.map(rows.eventRow),
@@ -78,28 +85,40 @@ export async function answerOf(invocation: Invocation, client: ControlClient, cl
         ...(await client.call(ROUTES.configuration)).parameters.map(rows.parameterRow),
       );
     case 'kernelSettings': {
-      const only = options.get('option');
       const report = await client.call(ROUTES.configuration);
-      return succeeded(
-        invocation,
-        ...rows.kernelSettingRows(report, typeof only === 'string' ? only : undefined),
-      );
+      return succeeded(invocation, ...rows.kernelSettingRows(report, optionalTextOf(invocation, 'option')));
     }
+    case 'entropydSettings':
+      return entropydSettings(invocation, surroundings);
+    case 'setEntropydSettings':
+      return setEntropydSettings(invocation, surroundings);
     case 'setKernelSetting':
       await client.call(ROUTES.changeConfiguration, { body: settingOf(options) });
       return { output: null, exit: EXIT.ok };
     case 'waitReady':
       await waitReady(client, clock, numberOf(invocation, 'timeout') * MS_PER_SECOND);
       return { output: null, exit: EXIT.ok };
+    case 'external':
+      return succeeded(invocation, externalRow(await client.call(ROUTES.external)));
+    case 'feeders':
+      return succeeded(invocation, ...(await client.call(ROUTES.feeders)).map(feederRow));
+    case 'disableFeeder':
+    case 'enableFeeder':
+    case 'revokeFeeder':
+      return succeeded(invocation, feederRow(await client.call(ROUTES[command], { params: { name } })));
+    case 'enrollFeeder':
+      return enrollFeeder(invocation, surroundings);
+    case 'rotateFeeder':
+      return rotateFeeder(invocation, surroundings);
+    case 'receiptKey':
+      return succeeded(invocation, { ...(await client.call(ROUTES.receiptKey)) });
+    case 'showReceipts':
+      return showReceipts(invocation, surroundings);
+    case 'verifyReceipts':
+      return verifyReceipts(invocation, surroundings);
     case 'explain':
       return explanation(argument);
   }
-}
-
-function succeeded({ command }: Invocation, ...found: readonly Row[]): Answer {
-  const { output: shape }: CommandEntry = COMMANDS[command];
-  if (shape === null) throw new TypeError(`${command} has no output shape`);
-  return { output: { shape, rows: found }, exit: EXIT.ok };
 }
 
 function exitOf({ gate }: StatusReport): number {
@@ -109,11 +128,6 @@ function exitOf({ gate }: StatusReport): number {
 
 function testExitOf({ state }: SourceReport): number {
   return state === 'healthy' || state === 'startup' ? EXIT.ok : EXIT.failed;
-}
-
-function numberOf({ options }: Invocation, name: string): number {
-  const value = options.get(name);
-  return typeof value === 'number' ? value : 0;
 }
 
 function settingOf(options: Invocation['options']): Record<string, number | boolean> {

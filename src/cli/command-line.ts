@@ -1,16 +1,16 @@
 import { Command, CommanderError, Option } from 'commander';
+import type { ArgumentEntry, CommandEntry, OptionEntry } from '../contract/command-entry.ts';
 import {
   COMMAND_NAMES,
   COMMANDS,
   FORMATTERS,
   NAMESPACES,
   PROGRAM_OPTIONS,
-  type CommandEntry,
   type CommandName,
   type FormatterName,
-  type OptionEntry,
 } from '../contract/commands.ts';
 import { commandHelp, namespaceHelp, optionName, valueRule } from './help.ts';
+import { optionValue } from './option-value.ts';
 import { suggestion } from './suggestion.ts';
 
 export interface Invocation {
@@ -136,28 +136,15 @@ function parserOf(option: OptionEntry, words: readonly string[]): Option {
     if (previous !== undefined) {
       throw new Stopped(words, 'refused', `Parameter ${optionName(option)} is given twice`);
     }
-    return checkedValue(option, text, words);
+    const value = optionValue(option, text);
+    if (value !== undefined) return value;
+    const rule = valueRule(option);
+    throw new Stopped(
+      words,
+      'refused',
+      `Invalid value '${text}' for parameter ${optionName(option)}: ${rule}`,
+    );
   });
-}
-
-function checkedValue(option: OptionEntry, text: string, words: readonly string[]): string | number {
-  const refused = new Stopped(
-    words,
-    'refused',
-    `Invalid value '${text}' for parameter ${optionName(option)}: ${valueRule(option)}`,
-  );
-  const { type, choices, minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = option;
-  if (choices?.includes(text) === false) throw refused;
-  if (choices !== undefined) return text;
-  const size = type === 'integer' ? integerOf(text) : Array.from(text).length;
-  if (size === undefined || size < minimum || size > maximum) throw refused;
-  if (type === 'integer') return size;
-  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(text)) throw refused;
-  return text;
-}
-
-function integerOf(text: string): number | undefined {
-  return /^[0-9]{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
 function requireAll(
@@ -165,19 +152,29 @@ function requireAll(
   given: string | undefined,
   values: Readonly<Record<string, unknown>>,
 ): void {
-  if (argument !== undefined && given === undefined && argument.required) {
-    throw new Stopped(words, 'refused', `Missing required parameter ${argument.name}`);
-  }
-  if (given !== undefined && argument?.choices?.includes(given) === false) {
-    const rule = `one of ${argument.choices.join(', ')}`;
-    throw new Stopped(words, 'refused', `Invalid value '${given}' for parameter ${argument.name}: ${rule}`);
-  }
+  if (argument !== undefined) requireArgument(argument, given, words);
   const missing = options.find(
     (option) => option.required === true && values[camelCase(option.long)] === undefined,
   );
   if (missing !== undefined) {
     throw new Stopped(words, 'refused', `Missing required parameter ${optionName(missing)}`);
   }
+}
+
+function requireArgument(
+  { name, required, choices, pattern, rule = '' }: ArgumentEntry,
+  given: string | undefined,
+  words: readonly string[],
+): void {
+  if (given === undefined) {
+    if (required) throw new Stopped(words, 'refused', `Missing required parameter ${name}`);
+    return;
+  }
+  const chosen = choices?.includes(given) ?? true;
+  const matches = pattern === undefined || new RegExp(pattern, 'u').test(given);
+  if (chosen && matches) return;
+  const allowed = choices === undefined ? rule : `one of ${choices.join(', ')}`;
+  throw new Stopped(words, 'refused', `Invalid value '${given}' for parameter ${name}: ${allowed}`);
 }
 
 function valuesOf(options: readonly OptionEntry[], node: Command): OptionValues {

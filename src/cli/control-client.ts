@@ -1,17 +1,20 @@
 import http from 'node:http';
 import type { Static, TObject, TSchema } from 'typebox';
 import { Check } from 'typebox/schema';
+import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { EntropyError, errnoOf, messageOf } from '../base/errors.ts';
 import { KIB, MS_PER_SECOND } from '../base/units.ts';
 import { controlSocketPath } from '../contract/directories.ts';
 import { ProblemSchema } from '../contract/outputs.ts';
-import type { RouteEntry } from '../contract/routes.ts';
+import { BYTES_MEDIA_TYPE, type RouteEntry, type TBytes } from '../contract/route.ts';
 
 export interface Call {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | number>>;
   readonly body?: unknown;
+  /** A body of bytes instead; wiped by whoever gave it. */
+  readonly bytes?: Uint8Array;
   /** For the whole answer; a source's test may take a minute on an idle host. 120 s unless told. */
   readonly timeoutMs?: number;
 }
@@ -45,8 +48,8 @@ export class ControlClient {
     route: RouteEntry<TObject, TObject, TSchema | undefined, A>,
     call: Call = {},
   ): Promise<Static<A>> {
-    const { status, text } = await this.#exchange(route, call);
-    const answer = parsed(text);
+    const { status, body } = await this.#exchange(route, call);
+    const answer = parsed(body);
     if (status !== 200) throw errorOf(status, answer);
     const schema = route.schema.response[200];
     if (!conforms(schema, answer))
@@ -54,15 +57,27 @@ export class ControlClient {
     return answer;
   }
 
-  #exchange(route: RouteEntry, call: Call): Promise<{ readonly status: number; readonly text: string }> {
+  /** The bytes of an answer that is no JSON: whoever gets them wipes them. Throws as `call` does. */
+  async callBytes(
+    route: RouteEntry<TObject, TObject, TSchema | undefined, TBytes>,
+    call: Call = {},
+  ): Promise<Buffer> {
+    const { status, mediaType, body } = await this.#exchange(route, call);
+    if (status !== 200) throw errorOf(status, parsed(body));
+    if (mediaType === BYTES_MEDIA_TYPE) return body;
+    wipe(body);
+    throw new EntropyError('answer-invalid', `${route.url} answered another type`);
+  }
+
+  #exchange(route: RouteEntry, call: Call): Promise<Exchange> {
     return new Promise((resolve, reject) => {
-      const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+      const body = bodyOf(call);
       const request = http.request({
         socketPath: this.socketPath,
         agent: false,
         method: route.method,
         path: pathOf(route.url, call),
-        headers: { host: 'localhost', accept: 'application/json', ...bodyHeaders(body) },
+        headers: { host: 'localhost', ...body?.headers },
       });
       const timeUp = this.#clock.after(call.timeoutMs ?? TIMEOUT_MS, () => {
         request.destroy(new EntropyError('daemon-unreachable', `no answer in time from ${this.socketPath}`));
@@ -71,14 +86,17 @@ export class ControlClient {
       request.on('error', (error) => reject(this.#connectionError(error)));
       request.on('response', (response) => {
         collect(response).then(
-          (text) => resolve({ status: response.statusCode ?? 0, text }),
+          (bytes) => {
+            const { statusCode: status = 0, headers } = response;
+            resolve({ status, mediaType: headers['content-type'] ?? '', body: bytes });
+          },
           (error: unknown) => {
             request.destroy();
             reject(this.#connectionError(error));
           },
         );
       });
-      request.end(body);
+      request.end(body?.bytes);
     });
   }
 
@@ -98,9 +116,24 @@ export class ControlClient {
   }
 }
 
-function bodyHeaders(body: string | undefined): Record<string, string | number> {
-  if (body === undefined) return {};
-  return { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+interface Exchange {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly body: Buffer;
+}
+
+interface Body {
+  readonly bytes: Uint8Array;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+function bodyOf({ body, bytes }: Call): Body | undefined {
+  if (bytes !== undefined) return typedBody(bytes, BYTES_MEDIA_TYPE);
+  return body === undefined ? undefined : typedBody(Buffer.from(JSON.stringify(body)), 'application/json');
+}
+
+function typedBody(bytes: Uint8Array, mediaType: string): Body {
+  return { bytes, headers: { 'content-type': mediaType, 'content-length': bytes.length } };
 }
 
 /** `/v1/sources/:name/test` with its parameters and query filled in. */
@@ -111,7 +144,8 @@ function pathOf(url: string, { params = {}, query = {} }: Call): string {
   return search.size === 0 ? path : `${path}?${search.toString()}`;
 }
 
-async function collect(response: http.IncomingMessage): Promise<string> {
+/** The whole body. Its parts are wiped once they are joined: there may be a key in them. */
+async function collect(response: http.IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let lengthBytes = 0;
   for await (const chunk of response) {
@@ -122,12 +156,14 @@ async function collect(response: http.IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  const body = Buffer.concat(chunks);
+  chunks.forEach(wipe);
+  return body;
 }
 
-function parsed(text: string): unknown {
+function parsed(body: Buffer): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(body.toString('utf8'));
   } catch {
     throw new EntropyError('answer-invalid', 'the answer is not JSON');
   }

@@ -1,3 +1,5 @@
+import { KIB } from '../base/units.ts';
+
 /** A time span for people, at most two units: `6.3 us`, `12 s`, `3 h 5 min`. Takes seconds, 0 or more. */
 export function durationText(seconds: number): string {
   if (seconds === 0) return '0 s';
@@ -20,6 +22,13 @@ export function elapsedText(sinceMs: number, nowMs: number): string {
 export function rateText(bitsPerSecond: number): string {
   const prefix = PREFIXES.find(({ factor }) => bitsPerSecond >= factor) ?? { factor: 1, symbol: '' };
   return `${threeDigits(bitsPerSecond / prefix.factor)} ${prefix.symbol}bit/s`;
+}
+
+/** A size in whole units, rounded down: `512 B`, `400 KiB`, `64 MiB`. */
+export function sizeText(bytes: number): string {
+  if (bytes < KIB) return `${bytes} B`;
+  const kibibytes = Math.floor(bytes / KIB);
+  return kibibytes < 10 * KIB ? `${kibibytes} KiB` : `${Math.floor(kibibytes / KIB)} MiB`;
 }
 
 const MINUTE = 60;

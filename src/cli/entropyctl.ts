@@ -17,6 +17,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: (text) => process.stderr.write(text),
   environment: process.env,
   uid: process.getuid?.() ?? 0,
+  workingDirectory: process.cwd(),
   clock: new SystemClock(),
   version: packageJson.version,
   interruption,

@@ -1,19 +1,17 @@
+import type { ArgumentEntry, CommandEntry, OptionEntry } from '../contract/command-entry.ts';
 import {
   COMMAND_NAMES,
   COMMANDS,
   NAMESPACES,
   PROGRAM_OPTIONS,
-  type ArgumentEntry,
-  type CommandEntry,
   type CommandName,
-  type OptionEntry,
 } from '../contract/commands.ts';
 
 /** The layout of esxcli's help: descriptions at column 24, or on the next line where a name reaches it. */
 const DESCRIPTION_COLUMN = 24;
 const WIDTH = 80;
 
-const TYPE_NAMES = { string: '<str>', integer: '<long>', flag: '' } as const;
+const TYPE_NAMES = { string: '<str>', integer: '<long>', number: '<num>', flag: '' } as const;
 
 /** Help of the program (no words) or of a namespace. */
 export function namespaceHelp(words: readonly string[]): string {
@@ -55,10 +53,17 @@ export function optionName({ short, long }: OptionEntry): string {
 /** What a value must be, for help and errors: `an integer from 1 to 4096`, `one of a, b`; empty when anything will do. */
 export function valueRule({ type, minimum, maximum, choices }: OptionEntry): string {
   if (choices !== undefined) return `one of ${choices.join(', ')}`;
-  if (type === 'flag' || minimum === undefined || maximum === undefined) return '';
-  return type === 'integer'
-    ? `an integer from ${minimum} to ${maximum}`
-    : `${minimum} to ${maximum} printable characters`;
+  if (minimum === undefined || maximum === undefined) return '';
+  switch (type) {
+    case 'flag':
+      return '';
+    case 'integer':
+      return `an integer from ${minimum} to ${maximum}`;
+    case 'number':
+      return `a decimal or fraction from ${minimum} to ${maximum}`;
+    case 'string':
+      return `${minimum} to ${maximum} printable characters`;
+  }
 }
 
 function programOptions(): string {
@@ -94,8 +99,9 @@ function argumentUsage({ name, required }: ArgumentEntry): string {
   return required ? name : `[${name}]`;
 }
 
-function argumentText({ description, required }: ArgumentEntry): string {
-  return required ? `${description} (required)` : description;
+function argumentText({ description, rule, required }: ArgumentEntry): string {
+  const facts = [rule ?? '', required ? 'required' : ''].filter((fact) => fact !== '');
+  return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
 }
 
 function optionUsage(option: OptionEntry): string {

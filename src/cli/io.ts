@@ -7,6 +7,8 @@ export interface Io {
   readonly stderr: (text: string) => void;
   readonly environment: Environment;
   readonly uid: number;
+  /** Where relative paths begin. */
+  readonly workingDirectory: string;
   readonly clock: Clock;
   readonly version: string;
   /** From this call on an interrupt aborts the signal instead of ending the program; for commands without an end. */

@@ -38,7 +38,11 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
     const directory = invocation.runtimeDirectory ?? runtimeDirectory(io.environment, io.uid);
     const client = new ControlClient({ runtimeDirectory: directory }, { clock: io.clock });
     if (invocation.options.get('follow') === true) return await follow(invocation, client, io);
-    const { output, text, exit } = await answerOf(invocation, client, io.clock);
+    const { output, text, exit } = await answerOf(invocation, {
+      client,
+      clock: io.clock,
+      workingDirectory: io.workingDirectory,
+    });
     if (output !== null) {
       const own = invocation.formatter === 'simple' ? text : undefined;
       io.stdout(own ?? FORMATTER_BY_NAME[invocation.formatter](output));

@@ -1,6 +1,7 @@
 import { ERRORS, isErrorCode, type ErrorCode, type ErrorEntry } from '../base/errors.ts';
 import { EVENTS, type EventEntry, type EventId } from '../base/events.ts';
 import { KERNEL_SETTINGS } from '../contract/commands.ts';
+import type { ExternalReport } from '../contract/external.ts';
 import type {
   ConfigurationReport,
   EventReport,
@@ -12,19 +13,12 @@ import type {
   StatusReport,
 } from '../contract/outputs.ts';
 import type { FlatRow, Row } from './formatters/output.ts';
+import { timeText } from './times.ts';
 
 /** From what the daemon tells to the rows of the shapes; times become ISO 8601 in UTC, absent ones null. */
 
-export function statusRow({
-  gate,
-  kernel,
-  mask,
-  mixer,
-  state,
-  sources,
-  version,
-  startedMs,
-}: StatusReport): Row {
+export function statusRow(report: StatusReport): Row {
+  const { gate, kernel, mask, mixer, state, sources, version, startedMs } = report;
   const feed = kernel.lastFeed;
   return {
     gate: gate.state === 'open' ? 'OPEN' : 'CLOSED',
@@ -49,12 +43,24 @@ export function statusRow({
     mixerBuild: mixer.build,
     mixerSha256: mixer.sha256,
     selfTestPassed: mixer.selfTest.passed,
+    ...externalCells(report.external),
     stateDirectory: state.directory,
     encryptionMode: state.encryptionMode,
     stateRefused: state.refused,
     version,
     started: timeText(startedMs),
     sources: sources.map(sourceRow),
+  };
+}
+
+/** Nothing is told of caches that nothing is drawn from. */
+function externalCells({ enabled, level, link, ...external }: ExternalReport): FlatRow {
+  return {
+    externalLevel: enabled ? level : null,
+    externalLink: enabled ? link : null,
+    externalFeedersConnected: enabled ? external.feedersConnected : null,
+    externalCreditedBits: enabled ? external.creditedBits : null,
+    externalRunwaySeconds: enabled ? external.runwaySeconds : null,
   };
 }
 
@@ -181,11 +187,4 @@ function creditCells(record: FeedRecord | LedgerTotals): FlatRow {
     creditAskedBits,
     creditEffectiveBits,
   };
-}
-
-/** The largest time a Date can hold (ECMA-262, time values): a daemon's clock or answer may be beyond it. */
-const MAXIMUM_TIME_MS = 8.64e15;
-
-function timeText(ms: number): string {
-  return Math.abs(ms) <= MAXIMUM_TIME_MS ? new Date(ms).toISOString() : `${ms} ms`;
 }

@@ -8,7 +8,7 @@ import type {
   SourceReport,
   StatusReport,
 } from '../contract/outputs.ts';
-import { durationText, elapsedText, rateText } from './durations.ts';
+import { durationText, elapsedText, rateText, sizeText } from './durations.ts';
 import { printable } from './formatters/output.ts';
 
 /**
@@ -21,6 +21,7 @@ export function statusText(report: StatusReport): string {
     `Kernel: ${kernelText(report.kernel, report.nowMs)}`,
     `Mask: ${maskText(report.mask)}`,
     ...report.sources.map((source) => `Source ${SOURCE_LABELS[source.name]}: ${sourceText(source)}`),
+    ...externalLines(report),
     ...troubleLines(report),
   ];
   return lines.map((line) => `   ${printable(line)}\n`).join('');
@@ -99,6 +100,20 @@ function creditText({ creditBitsPerSecond, secondsToBlock }: SourceReport): stri
   const block = secondsToBlock === null ? '' : `, a block in ${durationText(secondsToBlock)}`;
   return `${rateText(creditBitsPerSecond)} of credit${block}`;
 }
+
+/** The caches behind bit 8, when it is in the mask: level, fill, how long it lasts, and whether anybody feeds them. */
+function externalLines({ mask, external }: StatusReport): string[] {
+  if ((mask.running & SOURCE_BITS.external) === 0) return [];
+  const { memoryBytes, storedBytes, runwaySeconds, feedersConnected, storageFailure } = external;
+  const cached = `${sizeText(memoryBytes)} in memory and ${sizeText(storedBytes)} stored`;
+  const runway = runwaySeconds === null ? 'nothing is drawn' : `lasts ${durationText(runwaySeconds)}`;
+  const feeders = `${feedersConnected} ${feedersConnected === 1 ? 'feeder' : 'feeders'}`;
+  const link = external.link === 'connected' ? `${feeders} connected` : LINK_TEXTS[external.link];
+  const failure = storageFailure === '' ? '' : `; storage failed: ${storageFailure}`;
+  return [`External: ${external.level}, ${cached}, ${runway}; ${link}${failure}`];
+}
+
+const LINK_TEXTS = { lost: 'the link is lost', never: 'no feeder since start' } as const;
 
 function troubleLines({ mixer, state }: StatusReport): string[] {
   const lines: string[] = [];

@@ -20,6 +20,7 @@ export async function runCommand(argv: readonly string[], change: Partial<Io> = 
     stderr: (text) => (out.stderr += text),
     environment: {},
     uid: 1000,
+    workingDirectory: '/none',
     clock: new SystemClock(),
     version: '0.1.0',
     interruption: () => new AbortController().signal,

@@ -210,4 +210,29 @@ test('a kernel setting goes to the daemon as its own type, however esxcli lets a
   await closeBench(bench);
 });
 
+test('bytes come as they are, only under their media type, and a refusal keeps its code', async () => {
+  const bench = await openBench();
+  const client = new ControlClient({ runtimeDirectory: bench.directory }, { clock: new SystemClock() });
+  assert.equal(
+    await client.callBytes(ROUTES.random, { query: { bytes: 65_536 } }),
+    Buffer.alloc(65_536, 0xa5),
+  );
+  const key = Buffer.alloc(32, 0xc3);
+  const file = await client.callBytes(ROUTES.rotateFeeder, { params: { name: 'hsm-1' }, bytes: key });
+  assert.match(file.toString('latin1'), /key (?:c3){32}\n$/);
+  assert.equal(key, Buffer.alloc(32, 0xc3), 'a body stays with its owner');
+  const refused = client.callBytes(ROUTES.rotateFeeder, { params: { name: 'nobody' } });
+  assert.is(await codeOf(refused), 'feeder-unknown');
+  await closeBench(bench);
+  const { directory, close } = await liar(http('A'.repeat(32)));
+  const deceived = new ControlClient({ runtimeDirectory: directory }, { clock: new SystemClock() });
+  assert.is(await codeOf(deceived.callBytes(ROUTES.random, { query: { bytes: 32 } })), 'answer-invalid');
+  await close();
+});
+
+async function codeOf(call: Promise<unknown>): Promise<ErrorCode | undefined> {
+  const error: unknown = await call.catch((reason: unknown) => reason);
+  return isEntropyError(error) ? error.code : undefined;
+}
+
 test.run();

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -15,14 +18,24 @@ import {
   sampleSource,
   sampleStatus,
 } from '../api/fake-control-service.ts';
+import { sampleExternal } from '../api/sample-external.ts';
 import { assertGolden, runCommand, transcript } from './cli-bench.ts';
+import { sampleReceipts } from './sample-receipts.ts';
 
 /** Words after the command, for those that need some. */
 const REST: Partial<Record<CommandName, string>> = {
   explain: ' gate-closed',
   testSource: ' rdseed',
   restoreSource: ' rdseed --reason fixed',
+  setEntropydSettings: ' --memory-cache-size 612 --reset storage-cache-size',
   setKernelSetting: ' -s entropySources -v 12',
+  enrollFeeder: ' hsm-2 --class drbg --bits-per-byte 1/32',
+  rotateFeeder: ' hsm-1',
+  disableFeeder: ' hsm-1',
+  enableFeeder: ' hsm-1',
+  revokeFeeder: ' hsm-1',
+  showReceipts: ' receipts',
+  verifyReceipts: ' receipts',
 };
 
 /** Runs the lines against a daemon with this service, and gives their transcript. */
@@ -34,11 +47,22 @@ async function session(
   prepare(bench.service);
   let text = '';
   for (const line of lines) {
-    const outcome = await runCommand(['--runtime-dir', bench.directory, ...wordsOf(line)]);
+    const workingDirectory = await workplace();
+    const outcome = await runCommand(['--runtime-dir', bench.directory, ...wordsOf(line)], {
+      workingDirectory,
+    });
     text += transcript(line, outcome, bench.directory);
+    await rm(workingDirectory, { recursive: true });
   }
   await closeBench(bench);
   return text;
+}
+
+/** A folder with receipts in it, where key files may be written. */
+async function workplace(): Promise<string> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'cli-'));
+  await writeFile(path.join(directory, 'receipts'), sampleReceipts());
+  return directory;
 }
 
 /** Splits at spaces; a line of a test quotes what holds one. */
@@ -95,6 +119,23 @@ test('status answers is it safe, how long, what to do', async () => {
       {
         kernel: { ...kernel, path: null, lastFeed: null, feedsSinceStart: 0 },
         mask: { configured: 0, running: 0, honoured: 0 },
+      },
+    ],
+    ['external', { mask: { configured: 12, running: 12, honoured: 12 }, external: sampleExternal() }],
+    [
+      'external exhausted',
+      {
+        mask: { configured: 8, running: 8, honoured: 0 },
+        external: sampleExternal({
+          link: 'lost',
+          feedersConnected: 0,
+          level: 'exhausted',
+          memoryBytes: 0,
+          storedBytes: 0,
+          creditedBits: 0,
+          runwaySeconds: null,
+          storageFailure: 'ENOSPC',
+        }),
       },
     ],
     ['uncredited', { kernel: { ...kernel, lastFeed: write, lastFailure: 'EIO' } }],
@@ -169,6 +210,21 @@ test('errors of the command line', async () => {
     'system settings kernel set -s healthCheck -v 1',
     'system settings kernel set -s entropySources -v 16',
     'system settings kernel set -s disableHwrng -v maybe',
+    'mixer feeder enroll Hsm -c drbg -b 1/32',
+    'mixer feeder enroll ../hsm -c drbg -b 1/32',
+    'mixer feeder enroll hsm -c hsm -b 1',
+    'mixer feeder enroll hsm -c noise',
+    'mixer feeder enroll hsm -c noise -b 9',
+    'mixer feeder enroll hsm -c noise -b 1e-2',
+    'mixer feeder enroll hsm -c noise -b 1/0',
+    'mixer feeder enroll hsm -c noise -b 1 --max-rate 31',
+    'mixer feeder disable',
+    'mixer receipt show',
+    'system entropyd set',
+    'system entropyd set --memory-cache-size 63',
+    'system entropyd set --memory-cache-size 65537',
+    'system entropyd set --reset feed-bytes',
+    'system entropyd set --reset all --memory-cache-size 64',
   ];
   let text = '';
   for (const line of lines) text += transcript(line, await runCommand(wordsOf(line)));

@@ -9,8 +9,9 @@ import type { Output } from '../../src/cli/formatters/output.ts';
 import { decimal, formatSimple } from '../../src/cli/formatters/simple.ts';
 import { formatXml } from '../../src/cli/formatters/xml.ts';
 import { statusText } from '../../src/cli/status-view.ts';
-import type { OutputShape } from '../../src/contract/shapes.ts';
+import type { OutputShape } from '../../src/contract/shape-entry.ts';
 import { sampleSource, sampleStatus } from '../api/fake-control-service.ts';
+import { sampleExternal } from '../api/sample-external.ts';
 import { count } from '../counts.ts';
 
 const TEXT_SHAPE: OutputShape = {
@@ -157,13 +158,17 @@ function assertBalanced(xml: string): void {
 test('the human status holds no line that a hostile reason could forge', () => {
   fc.assert(
     fc.property(text, (reason) => {
-      const report = sampleStatus({ sources: [sampleSource({ state: 'failed', reason })] });
+      const report = sampleStatus({
+        sources: [sampleSource({ state: 'failed', reason })],
+        mask: { configured: 8, running: 8, honoured: 0 },
+        external: sampleExternal({ storageFailure: reason }),
+      });
       report.kernel.lastFailure = reason;
       report.gate.whatToDo = reason;
       const shown = statusText(report);
       assert.not.match(shown, DANGEROUS);
       for (const line of shown.split('\n').slice(0, -1))
-        assert.match(line, /^ {3}(?:Gate|What to do|Kernel|Mask|Source RDSEED): /);
+        assert.match(line, /^ {3}(?:Gate|What to do|Kernel|Mask|Source RDSEED|External): /);
     }),
     runs,
   );

@@ -1,4 +1,4 @@
-import { machineName, type OutputShape } from '../../contract/shapes.ts';
+import { machineName, type OutputShape } from '../../contract/shape-entry.ts';
 import { nestedRows, printableLines, scalar, type Output, type Row } from './output.ts';
 
 /** RFC 4180 with a header, lines ended by LF. A nested list is one cell: its rows as `Name=value` by `; `. */

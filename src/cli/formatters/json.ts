@@ -1,4 +1,4 @@
-import { machineName, type OutputShape } from '../../contract/shapes.ts';
+import { machineName, type OutputShape } from '../../contract/shape-entry.ts';
 import { nestedRows, scalar, type Output, type Row } from './output.ts';
 
 /** An object for one structure, an array for a list; names are labels without spaces, as in esxcli. */

@@ -1,4 +1,4 @@
-import { machineName, type FieldType, type OutputShape } from '../../contract/shapes.ts';
+import { machineName, type FieldType, type OutputShape } from '../../contract/shape-entry.ts';
 import { nestedRows, printable, scalar, type Output, type Row } from './output.ts';
 
 /** Type names of esxcli's keyvalue lines. */

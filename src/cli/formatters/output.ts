@@ -1,4 +1,4 @@
-import type { OutputShape } from '../../contract/shapes.ts';
+import type { OutputShape } from '../../contract/shape-entry.ts';
 
 export type Scalar = string | number | boolean | null;
 export type FlatRow = Readonly<Record<string, Scalar>>;

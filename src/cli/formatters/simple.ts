@@ -1,4 +1,4 @@
-import type { FieldEntry, OutputShape } from '../../contract/shapes.ts';
+import type { FieldEntry, OutputShape } from '../../contract/shape-entry.ts';
 import { nestedRows, printable, scalar, type Output, type Row } from './output.ts';
 
 const INDENT = '   ';

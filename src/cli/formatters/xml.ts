@@ -1,4 +1,4 @@
-import { machineName, type OutputShape } from '../../contract/shapes.ts';
+import { machineName, type OutputShape } from '../../contract/shape-entry.ts';
 import { TYPE_NAMES } from './keyvalue.ts';
 import { nestedRows, printableLines, scalar, type Output, type Row } from './output.ts';
 

@@ -1,0 +1,52 @@
+import { EntropyError, EXIT } from '../base/errors.ts';
+import { ENTROPYD_KEYS, RESET_ALL } from '../contract/entropyd-commands.ts';
+import type { ConfigurationReport } from '../contract/outputs.ts';
+import { PARAMETERS } from '../contract/parameters.ts';
+import { ROUTES } from '../contract/routes.ts';
+import { optionalNumberOf, optionalTextOf, succeeded, type Answer, type Surroundings } from './answer.ts';
+import type { Invocation } from './command-line.ts';
+import type { FlatRow } from './formatters/output.ts';
+
+/** The four cache parameters, configured or by default. Throws `answer-invalid` when the daemon knows others. */
+export async function entropydSettings(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
+  const { parameters } = await client.call(ROUTES.configuration);
+  const asked = invocation.options.get('default-values') === true ? 'default' : 'configured';
+  return succeeded(invocation, settingsRow(parameters, asked));
+}
+
+/** Sets and resets in one change. Throws `usage` when nothing is named, or one parameter twice. */
+export async function setEntropydSettings(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
+  const change = changeOf(invocation);
+  if (Object.keys(change).length === 0)
+    throw new EntropyError('usage', 'name a parameter to set, or --reset');
+  await client.call(ROUTES.changeConfiguration, { body: change });
+  return { output: null, exit: EXIT.ok };
+}
+
+function settingsRow(
+  parameters: ConfigurationReport['parameters'],
+  asked: 'default' | 'configured',
+): FlatRow {
+  const cells = ENTROPYD_KEYS.map((key): [string, number] => {
+    const value = parameters.find(({ name }) => name === key)?.[asked];
+    if (typeof value === 'number') return [key, value];
+    throw new EntropyError('answer-invalid', `the daemon tells no value of ${key}`);
+  });
+  return Object.fromEntries(cells);
+}
+
+/** A value, or null for the default, for each key that is named. */
+function changeOf(invocation: Invocation): Record<string, number | null> {
+  const reset = optionalTextOf(invocation, 'reset');
+  const change: Record<string, number | null> = {};
+  for (const key of ENTROPYD_KEYS) {
+    const { name } = PARAMETERS[key];
+    const value = optionalNumberOf(invocation, name);
+    const isReset = reset === RESET_ALL || reset === name;
+    if (isReset && value !== undefined)
+      throw new EntropyError('usage', `--${name} gives a value and --reset takes it back`);
+    if (isReset) change[key] = null;
+    else if (value !== undefined) change[key] = value;
+  }
+  return change;
+}

@@ -46,7 +46,12 @@ interface Started {
 function startDaemon(): Started {
   const directory = mkdtempSync(path.join(tmpdir(), 'bench-'));
   const program = path.join(ROOT, 'out', 'entropyd.js');
-  const args = [program, `--state-dir=${directory}/state`, `--runtime-dir=${directory}/run`];
+  const args = [
+    program,
+    `--state-dir=${directory}/state`,
+    `--runtime-dir=${directory}/run`,
+    '--listen=127.0.0.1:0',
+  ];
   return { directory, child: spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }) };
 }
 

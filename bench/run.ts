@@ -5,6 +5,7 @@
 import { benchAbiCall } from './abi-call.ts';
 import { benchBlocks } from './blocks.ts';
 import { benchDaemon } from './daemon.ts';
+import { benchFeed } from './feed.ts';
 import { benchHardware } from './hardware.ts';
 import { printRatios, type BenchRatio } from './harness.ts';
 import { benchHealthTests } from './health-tests.ts';
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hardware: withoutRatios(benchHardware),
   kernel: withoutRatios(benchKernel),
   daemon: withoutRatios(benchDaemon),
+  feed: benchFeed,
 };
 
 const chosen = process.argv.slice(2);

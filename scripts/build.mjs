@@ -12,6 +12,9 @@ await bundle({
   entropyd: 'src/daemon/main.ts',
   'engine-thread': 'src/daemon/engine-thread.ts',
   entropyctl: 'src/cli/entropyctl.ts',
+  'entropy-feed': 'src/feeder/main.ts',
+  'pkcs11-child': 'src/feeder/pkcs11-child.ts',
+  feeder: 'src/feeder/index.ts',
 });
 script('build-openapi.ts');
 
@@ -27,6 +30,8 @@ async function bundle(entryPoints) {
     target: 'node20.19',
     logLevel: 'warning',
     legalComments: 'linked',
+    // Compiled when installed, if it could be: looked for when it is needed. ws does without the others.
+    external: ['pkcs11js', 'bufferutil', 'utf-8-validate'],
     // Bundled CommonJS packages call require for Node's own modules.
     banner: {
       js: "import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);",

@@ -38,6 +38,9 @@ const products = [
   'out/entropyd.js',
   'out/engine-thread.js',
   'out/entropyctl.js',
+  'out/entropy-feed.js',
+  'out/pkcs11-child.js',
+  'out/feeder.js',
   'out/openapi.json',
 ].map((name) => path.join(root, name));
 

@@ -2,27 +2,28 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ControlSocket } from '../api/control-socket.ts';
+import { wipe } from '../base/bytes.ts';
+import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
 import { EventBus } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
-import type { RandomSource } from '../base/random.ts';
-import { DirectoryLock } from '../durable/directory-lock.ts';
-import { NodeFiles } from '../durable/node-files.ts';
+import { SOURCE_BITS } from '../base/names.ts';
 import { type EngineChannel, EngineClient } from '../engine/engine-client.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
-import { FeedLedger } from '../kernel/feed-ledger.ts';
-import { feedParticipant, feedSettings } from '../service/apply-config.ts';
+import { EngineServedOutput } from '../service/engine-served-output.ts';
+import { FeedRecorder } from '../service/feed-recorder.ts';
 import { EntropyService } from '../service/entropy-service.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
-import { ConfigStore } from '../state/config-store.ts';
-import { NoneWrapping } from '../state/root-key.ts';
-import { StateArchive } from '../state/state-archive.ts';
-import type { EngineStart, EngineThreadData } from './engine-thread-data.ts';
+import { engineStart } from './engine-start.ts';
+import type { EngineThreadData } from './engine-thread-data.ts';
+import { ExternalFeed } from './external-feed.ts';
+import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
+import { openState } from './state-directory.ts';
 
 /** Where the built parts of this installation stand. */
 export interface Installation {
@@ -40,7 +41,6 @@ export interface DaemonDependencies {
 }
 
 const EVENTS_KEPT = 1000;
-const LEDGER_RECORDS = 4096;
 
 /**
  * The composition root, and the daemon's life:
@@ -49,12 +49,13 @@ const LEDGER_RECORDS = 4096;
  *   ├─ native addon, engine thread begins loading
  *   ├─ state directory, its lock                      ✗ runtime-dir-unusable, state-in-use
  *   ├─ state archive, configuration, feed ledger      ✗ refused archive: goes on, gate held closed
- *   ├─ engine: module, self-test, sources, first feed ✗ module-*, self-test-failed
+ *   ├─ engine: module, self-test, caches, sources     ✗ module-*, self-test-failed
  *   ├─ control socket                                 ✗ socket-path-too-long, runtime-dir-unusable
+ *   ├─ EGD socket, listener for feeders               ✗ listen-failed, listen-needs-tls
  *   └─ READY, gate open or not
  *   stop (once, whoever asks)
- *   ├─ control socket drains
- *   ├─ engine: last feed ends, sources end, secrets wiped
+ *   ├─ control socket drains, feeders are told
+ *   ├─ engine: last feed ends, sources end, memory cache stored, secrets wiped
  *   └─ ledger, archive and lock are let go
  */
 export class Daemon {
@@ -98,6 +99,7 @@ export class Daemon {
     });
     const hardware = this.#openHardware(bus, environment);
     const worker = this.#startThread(options);
+    let roomChanged: (roomBytes: number) => void = () => undefined;
     // Listens from the first moment: a thread that fails while the state is being opened must not do so unheard.
     const engine = new EngineClient({
       channel: worker,
@@ -105,8 +107,9 @@ export class Daemon {
       events: bus,
       log,
       counters,
-      // Feeds come after the start message only, when there is a service.
-      onFed: (feed) => void service.recordFeed(feed),
+      // Both come after the start message only.
+      onFed: (fed) => void recorder.record(fed),
+      onRoom: (roomBytes) => roomChanged(roomBytes),
       onLost: (because) => {
         bus.emit('engine.failed', { because });
         this.#dependencies.onFatal(because);
@@ -117,24 +120,39 @@ export class Daemon {
       generate: (bytes) => engine.call('generate', bytes),
     });
     this.#closers.push(() => random.close());
-    const state = await this.#openState(options, hardware, random.fill, bus);
-    const service = new EntropyService(
-      { version: installation.version, state: state.report },
-      { ...state, engine, bus, counters, clock },
-    );
-    const notTaken = (error: unknown): void =>
-      log.error('the engine did not take the new feed settings; they are in force at the next start', {
-        because: messageOf(error),
-      });
-    state.config.register(
-      feedParticipant((settings) => void engine.call('configureFeed', settings).catch(notTaken)),
+    const state = await openState(
+      { directory: options.stateDirectory, flags: options.flags },
+      { hardware, random: random.fill, clock, events: bus, onStop: (close) => this.#closers.push(close) },
     );
     bus.subscribe(({ id }) => {
       if (id === 'gate.open') void random.refresh();
     });
-    worker.postMessage(startMessage(state.config, state.report.refused));
-    await engine.started();
+    const recorder = new FeedRecorder({ ledger: state.ledger, events: bus, counters });
+    const start = await engineStart(state, { random: random.fill, log });
+    worker.postMessage(start);
+    if (start.caches !== undefined) wipe(start.caches.keyEncryptionKey);
+    const runningMask = await engine.started();
     this.#closers.push(() => engine.stop());
+
+    const feed = await ExternalFeed.open(
+      {
+        software: `entropy-mixer ${installation.version}`,
+        mask: start.caches === undefined ? runningMask & ~SOURCE_BITS.external : runningMask,
+        lostTimeoutSeconds: state.config.values.externalEntropyLostTimeoutSeconds,
+        listen: options.listen,
+        runtimeDirectory: options.runtimeDirectory,
+      },
+      { ...state, engine, random: random.fill, clock, bus, counters, log },
+    );
+    const { admission, registry } = feed;
+    roomChanged = (roomBytes) => admission.roomChanged(roomBytes);
+    this.#closers.push(() => feed.close());
+    const output = new EngineServedOutput({ engine });
+    const service = new EntropyService(
+      { version: installation.version, state: state.report },
+      { ...state, engine, feeders: registry, admission, output, bus, counters, clock },
+    );
+    registerLiveSettings(state.config, { engine, admission, log });
 
     const socket = await ControlSocket.open(
       {
@@ -151,11 +169,17 @@ export class Daemon {
       },
     );
     this.#closers.push(() => socket.close());
+    const egd = await EgdServer.open(
+      { ...EGD_DEFAULTS, runtimeDirectory: options.runtimeDirectory, pid: process.pid },
+      { output, clock, counters, log },
+    );
+    this.#closers.push(() => egd.close());
+    await feed.listen();
     this.#closers.push(() => {
       bus.emit('daemon.stop');
       hardware.notify('STOPPING=1');
     });
-    bus.emit('daemon.ready', { socket: socket.path });
+    bus.emit('daemon.ready', { socket: socket.path, feed: feed.address });
     hardware.notify('READY=1');
   }
 
@@ -186,28 +210,6 @@ export class Daemon {
     return worker;
   }
 
-  async #openState(options: DaemonOptions, hardware: Hardware, random: RandomSource, bus: EventBus) {
-    const directory = options.stateDirectory;
-    const files = await NodeFiles.open({ root: directory });
-    const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
-    this.#closers.push(() => lock.release());
-    const archive = await StateArchive.open(
-      { mode: 'NONE' },
-      { files, random, wrappings: [new NoneWrapping({ random })] },
-    );
-    this.#closers.push(() => archive.close());
-    const config = ConfigStore.open({ flags: options.flags, file: {} }, { archive });
-    if (config.refused !== undefined) {
-      bus.emit('state.refused', { code: config.refused.code, because: config.refused.message });
-    }
-    const ledger = await FeedLedger.open({ capacity: LEDGER_RECORDS }, { files, random });
-    this.#closers.push(() => ledger.close());
-    if (ledger.setAside !== undefined) bus.emit('ledger.damaged', { because: ledger.setAside.message });
-    if (ledger.cutBytes > 0) bus.emit('ledger.cut', { bytes: ledger.cutBytes });
-    const report = { directory, encryptionMode: 'NONE' as const, refused: config.refused?.code ?? '' };
-    return { config, ledger, report };
-  }
-
   #built(...names: string[]): string {
     return path.join(this.#dependencies.installation.root, 'build', ...names);
   }
@@ -224,15 +226,6 @@ export class Daemon {
     }
     return clean;
   }
-}
-
-function startMessage(config: ConfigStore, refused: string): EngineStart {
-  return {
-    configuredMask: config.values.entropySources,
-    disableHwrng: config.values.disableHwrng,
-    feed: feedSettings(config.values),
-    heldBecause: refused,
-  };
 }
 
 function isExecutable(file: string): boolean {

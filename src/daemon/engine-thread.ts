@@ -19,13 +19,16 @@ import { KernelWriterClient } from '../hardware/kernel-writer-client.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
 import { LinuxKernelSink } from '../kernel/kernel-sink.ts';
 import { Mixer } from '../mixer/mixer.ts';
-import { resolveMask } from '../policy/source-mask.ts';
+import type { Reservoir } from '../cache/reservoir.ts';
+import { isInMask, resolveMask } from '../policy/source-mask.ts';
+import { OwnRandomness } from '../service/own-randomness.ts';
 import { CpuSource } from '../sources/cpu-source.ts';
 import { ExternalSource } from '../sources/external.ts';
 import { InterruptSource } from '../sources/interrupts.ts';
 import type { NoiseSource } from '../sources/noise-source.ts';
 import { SampleTap } from '../sources/sample-tap.ts';
 import type { EngineStart, EngineThreadData } from './engine-thread-data.ts';
+import { openExternalCaches } from './external-caches.ts';
 
 /** Samples the interrupt source holds ready for the next block; then its thread rests. */
 const INTERRUPT_READY_SAMPLES = 256;
@@ -33,6 +36,9 @@ const INTERRUPT_READY_SAMPLES = 256;
 /** What the instructions give at least on known CPUs, in bytes per second; measured once they are read. */
 const EXPECTED_RDRAND_PACE = 50e6;
 const EXPECTED_RDSEED_PACE = 1e6;
+
+/** Told for the external source when it is in the mask and has no caches. */
+const NO_CACHES = 'the state was refused, and with it the key of the caches';
 
 main();
 
@@ -59,15 +65,28 @@ function main(): void {
       );
     }
     port.once('message', (start: EngineStart) => {
-      const engine = buildEngine(data, start, { hardware, mixer, port: enginePort });
-      serveEngine(engine, enginePort);
-      engine.start();
-      enginePort.postMessage({ kind: 'started' });
+      void run(data, start, { hardware, mixer, port: enginePort });
     });
   } catch (error) {
-    enginePort.postMessage({ kind: 'start-failed', ...refusal(error) });
-    port.close();
+    startFailed(enginePort, error);
   }
+}
+
+async function run(data: EngineThreadData, start: EngineStart, parts: Parts): Promise<void> {
+  try {
+    const { engine, reservoir, runningMask } = await buildEngine(data, start, parts);
+    serveEngine(engine, parts.port);
+    engine.start();
+    parts.port.postMessage({ kind: 'started', runningMask });
+    await reservoir?.start();
+  } catch (error) {
+    startFailed(parts.port, error);
+  }
+}
+
+function startFailed(port: EnginePort, error: unknown): void {
+  port.postMessage({ kind: 'start-failed', ...refusal(error) });
+  port.close();
 }
 
 interface Parts {
@@ -76,7 +95,11 @@ interface Parts {
   readonly port: EnginePort;
 }
 
-function buildEngine(data: EngineThreadData, start: EngineStart, { hardware, mixer, port }: Parts): Engine {
+async function buildEngine(
+  data: EngineThreadData,
+  start: EngineStart,
+  { hardware, mixer, port }: Parts,
+): Promise<{ engine: Engine; reservoir: Reservoir | undefined; runningMask: number }> {
   const clock = new SystemClock();
   const counters = new Counters();
   const events: EventSink = {
@@ -88,20 +111,47 @@ function buildEngine(data: EngineThreadData, start: EngineStart, { hardware, mix
     disableHwrng: start.disableHwrng,
     rdseedUsable: hardware.addon && rdseed.usable,
   });
-  return new Engine(
+  const random = new OwnRandomness({
+    kernel: (target) => hardware.random(target),
+    // Later, and not within the extraction that opened the gate.
+    generate: (bytes) => Promise.resolve().then(() => generated(engine, bytes)),
+  });
+  const caches = isInMask(runningMask, 'external') ? start.caches : undefined;
+  const lock = (memory: Uint8Array): boolean => hardware.lockMemory(memory);
+  const reservoir =
+    caches && (await openExternalCaches(caches, { random: random.fill, clock, events, counters, lock }));
+  reservoir?.onRoom((roomBytes) => port.postMessage({ kind: 'room', roomBytes }));
+  const external = new ExternalSource(
+    { unavailable: reservoir === undefined ? NO_CACHES : '' },
+    { supply: reservoir, clock },
+  );
+  const engine: Engine = new Engine(
     { ...start, runningMask },
     {
       mixer,
       clock,
       counters,
-      events,
+      events: {
+        emit: (event, detail) => {
+          events.emit(event, detail);
+          if (event === 'gate.open') void random.refresh();
+        },
+      },
+      reservoir,
       tap: new SampleTap(),
-      sources: localSources(hardware),
+      sources: [...localSources(hardware), external],
       sink: new LinuxKernelSink({ events, startWriter: writerStarter(data, clock, portLog(port)) }),
       random: (target) => hardware.random(target),
       onFed: (feed) => port.postMessage({ kind: 'fed', feed }),
     },
   );
+  return { engine, reservoir, runningMask };
+}
+
+function generated(engine: Engine, bytes: number): Uint8Array {
+  const target = new Uint8Array(bytes);
+  engine.generate(target);
+  return target;
 }
 
 function localSources(hardware: Hardware): NoiseSource[] {
@@ -128,7 +178,6 @@ function localSources(hardware: Hardware): NoiseSource[] {
       },
       { fill: (target) => hardware.rdseed(target) },
     ),
-    new ExternalSource(),
   ];
 }
 

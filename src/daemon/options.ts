@@ -13,6 +13,8 @@ import {
 export interface DaemonOptions {
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
+  /** Where feeders connect: HOST:PORT. */
+  readonly listen: string;
   /** Parameters given as flags: they win over the store. */
   readonly flags: PartialConfiguration;
   readonly logFormat: 'text' | 'json';
@@ -23,6 +25,8 @@ export interface DaemonOptions {
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const DEFAULT_LISTEN = '127.0.0.1:8740';
 
 /** What the command line asks for. */
 export type Invocation =
@@ -37,6 +41,11 @@ const PARAMETER_FLAGS = [
   'feedIntervalSeconds',
   'feedBytes',
   'creditCpuToKernel',
+  'memoryCacheSizeKibibytes',
+  'memoryCacheLowWatermarkPercentage',
+  'storageCacheSizeKibibytes',
+  'externalEntropyLostTimeoutSeconds',
+  'servedDrawLimitBitsPerSecond',
 ] as const satisfies readonly ParameterKey[];
 
 /**
@@ -54,6 +63,7 @@ export function parseCommandLine(argv: readonly string[], environment: Environme
     options: {
       stateDirectory: text(values['state-dir'], stateDirectory(environment, uid)),
       runtimeDirectory: text(values['runtime-dir'], runtimeDirectory(environment, uid)),
+      listen: text(values.listen, DEFAULT_LISTEN),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
@@ -73,10 +83,13 @@ Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreg
 
 Options:
   --state-dir=DIR
-        Configuration archive and feed ledger. Default $STATE_DIRECTORY, /var/lib/entropy-mixer for root,
+        Configuration archive, feed ledger and caches. Default $STATE_DIRECTORY, /var/lib/entropy-mixer for root,
         else $XDG_STATE_HOME/entropy-mixer.
   --runtime-dir=DIR
-        Control socket. Default $RUNTIME_DIRECTORY, /run/entropy-mixer for root, else $XDG_RUNTIME_DIR/entropy-mixer.
+        Control and EGD socket. Default $RUNTIME_DIRECTORY, /run/entropy-mixer for root, else $XDG_RUNTIME_DIR/entropy-mixer.
+  --listen=HOST:PORT
+        Where feeders of external entropy connect, loopback only. Default ${DEFAULT_LISTEN}; port 0 chooses one
+        and writes it to the file address in the runtime directory.
   --encryption-mode=none
         How the key of a new configuration archive is kept. none is obfuscation, not protection.
   --log-format=text|json, --log-level=debug|info|warn|error
@@ -103,6 +116,7 @@ function parsed(argv: readonly string[]): Values {
       options: {
         'state-dir': string,
         'runtime-dir': string,
+        listen: string,
         'encryption-mode': string,
         'log-format': string,
         'log-level': string,

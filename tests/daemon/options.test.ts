@@ -15,6 +15,7 @@ test('nothing given: the places of root, no parameter, text at level info, the b
   assert.equal(optionsOf([]), {
     stateDirectory: '/var/lib/entropy-mixer',
     runtimeDirectory: '/run/entropy-mixer',
+    listen: '127.0.0.1:8740',
     flags: {},
     logFormat: 'text',
     logLevel: 'info',

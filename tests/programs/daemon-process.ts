@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -39,6 +39,8 @@ export class DaemonProcess {
       program,
       `--state-dir=${this.stateDirectory}`,
       `--runtime-dir=${this.runtimeDirectory}`,
+      // The last one given counts: a test may name its own.
+      '--listen=127.0.0.1:0',
       ...(options.arguments ?? []),
     ];
     this.child = spawn(command!, args, {
@@ -65,6 +67,25 @@ export class DaemonProcess {
 
   get runtimeDirectory(): string {
     return path.join(this.directory, 'run');
+  }
+
+  /** Where feeders connect. */
+  get feedUrl(): string {
+    return `ws://${readFileSync(path.join(this.runtimeDirectory, 'address'), 'utf8').trim()}/v1/feed`;
+  }
+
+  /** Enrols a feeder through the control command; gives the path of its enrolment file. */
+  enroll(name: string, feederClass: string, bitsPerByte: string, ...more: readonly string[]): string {
+    const file = path.join(this.directory, `${name}.enrolment`);
+    const args = ['--class', feederClass, '--bits-per-byte', bitsPerByte, '--key-file', file, ...more];
+    const { code, stderr } = this.control('mixer', 'feeder', 'enroll', name, ...args);
+    if (code !== 0) throw new Error(`enroll: exit ${String(code)}: ${stderr}`);
+    return file;
+  }
+
+  /** Starts entropy-feed with an enrolment file; its output is collected in the result. */
+  feed(keyFile: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+    return new FeedProcess(['--key', keyFile, ...args], environment);
   }
 
   /** Resolves once the output holds the text; rejects when the process ends first, or patience does. */
@@ -154,6 +175,33 @@ export class DaemonProcess {
   #wake(): void {
     for (const waiter of this.#waiters) waiter();
     this.#waiters.clear();
+  }
+}
+
+/** The real entropy-feed. */
+export class FeedProcess {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+
+  constructor(args: readonly string[], environment: Readonly<Record<string, string>>) {
+    const program = path.join(ROOT, 'bin', 'entropy-feed');
+    this.child = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, ...environment },
+    });
+    this.child.stdout?.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
+    this.child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    this.ended = new Promise((resolve) => {
+      this.child.on('close', (code, signal) => resolve({ code, signal }));
+    });
+  }
+
+  /** Ends it as a supervisor would, and gives how it ended. */
+  stop(signal: NodeJS.Signals = 'SIGTERM') {
+    this.child.kill(signal);
+    return this.ended;
   }
 }
 

@@ -1,0 +1,177 @@
+/**
+ * The feed, over loopback, from this process into a real daemon. The rival is `ws` bare: a server process that answers 4 bytes to each frame
+ * of the same size, with as many on their way; no encryption, no test, no cache, no receipt.
+ */
+import { spawn } from 'node:child_process';
+import { randomFillSync } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import WebSocket from 'ws';
+import type { FeedClient } from '../src/feeder/feed-client.ts';
+import { FeedHost } from './feed-host.ts';
+import type { BenchRatio } from './harness.ts';
+
+const ROUNDS = 5;
+const FRAME_BYTES = 65_536;
+/** Below the largest memory cache, so that all of it goes to memory. */
+const FRAMES = 1000;
+const IN_FLIGHT = 16;
+
+const STORED_FRAME_BYTES = 4096;
+const STORED_FRAMES = 10_000;
+const STORED_TARGET = 2000;
+
+const IDLE_FEEDERS = 1000;
+const IDLE_TARGET_MEBIBYTES = 60;
+
+const LATENCY_FRAMES_PER_SECOND = 100;
+const LATENCY_SECONDS = 20;
+
+const BARE_SERVER = `
+import { WebSocketServer } from 'ws';
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+const answer = Buffer.alloc(4);
+server.on('connection', (socket) => socket.on('message', () => socket.send(answer)));
+server.on('listening', () => console.log('port ' + server.address().port));
+`;
+
+export async function benchFeed(): Promise<BenchRatio[]> {
+  const bare: number[] = [];
+  const fed: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    bare.push(await bareRate());
+    fed.push(await memoryRate());
+  }
+  console.log(
+    `feed: bare ws ${median(bare).toFixed(0)} MB/s, 64 KiB frames, ${IN_FLIGHT} in flight (${spread(bare)})`,
+  );
+  console.log(`feed: into memory ${median(fed).toFixed(0)} MB/s, the same frames (${spread(fed)})`);
+  const stored = await storedRate();
+  console.log(`feed: ${stored.toFixed(0)} stored frames of 4 KiB a second, each receipt after its fsync`);
+  await latency();
+  await idleFeeders();
+  return [
+    { label: 'feed into memory / bare ws, 64 KiB frames', ratio: median(fed) / median(bare), target: 0.4 },
+    { label: 'stored frames of 4 KiB a second / 2,000', ratio: stored / STORED_TARGET, target: 1 },
+  ];
+}
+
+/** Megabytes a second into the memory cache of a fresh daemon. */
+async function memoryRate(): Promise<number> {
+  const host = await FeedHost.start(['--memory-cache-size=65536']);
+  const client = await host.client('bench');
+  await client.connect();
+  const seconds = await sendAll(client, FRAMES, FRAME_BYTES);
+  await client.close();
+  await host.stop();
+  return (FRAMES * FRAME_BYTES) / seconds / 1e6;
+}
+
+/** Frames a second whose receipts say that they are on disk. */
+async function storedRate(): Promise<number> {
+  const host = await FeedHost.start(['--memory-cache-size=64', '--storage-cache-size=131072']);
+  const client = await host.client('bench');
+  await client.connect();
+  await sendAll(client, 32, STORED_FRAME_BYTES);
+  const seconds = await sendAll(client, STORED_FRAMES, STORED_FRAME_BYTES, (storedBytes) => {
+    if (storedBytes !== STORED_FRAME_BYTES) throw new Error('a frame was not stored');
+  });
+  await client.close();
+  await host.stop();
+  return STORED_FRAMES / seconds;
+}
+
+async function latency(): Promise<void> {
+  const host = await FeedHost.start(['--memory-cache-size=65536']);
+  const client = await host.client('bench');
+  await client.connect();
+  const times: number[] = [];
+  const startMs = performance.now();
+  for (let frame = 0; frame < LATENCY_FRAMES_PER_SECOND * LATENCY_SECONDS; frame++) {
+    await pause(Math.max(0, startMs + (frame * 1000) / LATENCY_FRAMES_PER_SECOND - performance.now()));
+    const payload = randomFillSync(new Uint8Array(STORED_FRAME_BYTES));
+    const sentMs = performance.now();
+    void client.send(payload).then(() => times.push(performance.now() - sentMs));
+  }
+  await client.close();
+  await host.stop();
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? NaN).toFixed(2);
+  console.log(
+    `feed: receipt after ${at(0.5)} ms (p50), ${at(0.99)} ms (p99) at ${LATENCY_FRAMES_PER_SECOND} frames/s`,
+  );
+}
+
+async function idleFeeders(): Promise<void> {
+  const host = await FeedHost.start([]);
+  const clients: FeedClient[] = [];
+  for (let n = 0; n < IDLE_FEEDERS; n++) clients.push(await host.client(`idle-${n}`));
+  await pause(5000);
+  const before = host.residentMebibytes;
+  for (let n = 0; n < IDLE_FEEDERS; n += 20)
+    await Promise.all(clients.slice(n, n + 20).map((client) => client.connect()));
+  await pause(5000);
+  const extra = host.residentMebibytes - before;
+  console.log(
+    `feed: ${IDLE_FEEDERS} idle feeders take ${extra.toFixed(1)} MiB (target ${IDLE_TARGET_MEBIBYTES}), ${before.toFixed(1)} MiB before`,
+  );
+  await host.stop();
+  await Promise.all(clients.map((client) => client.close()));
+}
+
+/** Sends frames with IN_FLIGHT on their way; seconds until the last receipt. */
+async function sendAll(
+  client: FeedClient,
+  frames: number,
+  frameBytes: number,
+  check: (storedBytes: number) => void = () => undefined,
+): Promise<number> {
+  const startMs = performance.now();
+  let left = frames;
+  const lane = async (): Promise<void> => {
+    const payload = new Uint8Array(frameBytes);
+    while (left-- > 0) {
+      randomFillSync(payload);
+      check((await client.send(payload)).storedBytes);
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return (performance.now() - startMs) / 1000;
+}
+
+/** Megabytes a second from this process into a bare ws server. */
+async function bareRate(): Promise<number> {
+  const cwd = fileURLToPath(new URL('..', import.meta.url));
+  const child = spawn(process.execPath, ['--input-type=module', '-e', BARE_SERVER], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const port = await new Promise<string>((resolve) => {
+    child.stdout.on('data', (chunk: Buffer) => resolve(/port (\d+)/.exec(chunk.toString())?.[1] ?? ''));
+  });
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false });
+  await new Promise((resolve) => socket.once('open', resolve));
+  const startMs = performance.now();
+  await new Promise<void>((resolve) => {
+    let answered = 0;
+    let sent = 0;
+    const payload = new Uint8Array(FRAME_BYTES);
+    const send = (): void => {
+      if (sent++ < FRAMES) socket.send(randomFillSync(payload));
+    };
+    socket.on('message', () => (++answered === FRAMES ? resolve() : send()));
+    for (let n = 0; n < IN_FLIGHT; n++) send();
+  });
+  const seconds = (performance.now() - startMs) / 1000;
+  socket.terminate();
+  child.kill();
+  return (FRAMES * FRAME_BYTES) / seconds / 1e6;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+function spread(values: readonly number[]): string {
+  return `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)} in ${values.length} rounds`;
+}

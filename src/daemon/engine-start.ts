@@ -1,0 +1,50 @@
+import { isEntropyError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { RandomSource } from '../base/random.ts';
+import { isInMask } from '../policy/source-mask.ts';
+import { cacheSizes, feedSettings } from '../service/apply-config.ts';
+import { dataKey } from '../state/data-key.ts';
+import type { CacheStart, EngineStart } from './engine-thread-data.ts';
+import type { OpenedState } from './state-directory.ts';
+
+interface EngineStartDependencies {
+  readonly random: RandomSource;
+  readonly log: Log;
+}
+
+/** What the configuration says to the engine, with the key of the caches: the caller's to wipe. */
+export async function engineStart(
+  state: OpenedState,
+  dependencies: EngineStartDependencies,
+): Promise<EngineStart> {
+  const { values } = state.config;
+  return {
+    configuredMask: values.entropySources,
+    disableHwrng: values.disableHwrng,
+    feed: feedSettings(values),
+    servedLimitBitsPerSecond: values.servedDrawLimitBitsPerSecond,
+    heldBecause: state.report.refused,
+    caches: isInMask(values.entropySources, 'external') ? await cacheStart(state, dependencies) : undefined,
+  };
+}
+
+/**
+ * Undefined when the archive cannot keep the key: what was cached under a passing one would be lost at the next start. Undefined too when
+ * it is not known who is enrolled.
+ */
+async function cacheStart(
+  { archive, config, enrolment, report }: OpenedState,
+  { random, log }: EngineStartDependencies,
+): Promise<CacheStart | undefined> {
+  try {
+    if (enrolment.refused !== undefined) throw enrolment.refused;
+    const feeders = enrolment.list().map(({ id }) => id);
+    const keyEncryptionKey = await dataKey('cache-key', { archive, random });
+    return { stateDirectory: report.directory, keyEncryptionKey, sizes: cacheSizes(config.values), feeders };
+  } catch (error) {
+    if (!isEntropyError(error)) throw error;
+    const { code, message } = error;
+    log.error('external entropy is not received: the state does not allow it', { code, because: message });
+    return undefined;
+  }
+}

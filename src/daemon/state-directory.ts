@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts';
+import type { EventSink } from '../base/events.ts';
+import type { RandomSource } from '../base/random.ts';
+import type { StateReport } from '../contract/outputs.ts';
+import type { PartialConfiguration } from '../contract/parameters.ts';
+import { DirectoryLock } from '../durable/directory-lock.ts';
+import type { DurableFiles } from '../durable/durable-files.ts';
+import { NodeFiles } from '../durable/node-files.ts';
+import type { Hardware } from '../hardware/hardware.ts';
+import { FeedLedger } from '../kernel/feed-ledger.ts';
+import { ConfigStore } from '../state/config-store.ts';
+import { Enrolment } from '../state/enrolment.ts';
+import { NoneWrapping } from '../state/root-key.ts';
+import { StateArchive } from '../state/state-archive.ts';
+
+/** What stands in the state directory, opened; its lock is held. */
+export interface OpenedState {
+  readonly archive: StateArchive;
+  readonly config: ConfigStore;
+  readonly enrolment: Enrolment;
+  readonly files: DurableFiles;
+  readonly ledger: FeedLedger;
+  readonly report: StateReport;
+}
+
+export interface StateDependencies {
+  readonly hardware: Hardware;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly events: EventSink;
+  /** Told how to let go of each part, as it is opened. */
+  readonly onStop: (close: () => Promise<void>) => void;
+}
+
+const LEDGER_RECORDS = 4096;
+
+/** @throws EntropyError runtime-dir-unusable, state-in-use; a refused archive is told and goes on */
+export async function openState(
+  options: { readonly directory: string; readonly flags: PartialConfiguration },
+  dependencies: StateDependencies,
+): Promise<OpenedState> {
+  const { directory, flags } = options;
+  const { hardware, random, clock, events, onStop } = dependencies;
+  const files = await NodeFiles.open({ root: directory });
+  const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
+  onStop(() => lock.release());
+  const wrappings = [new NoneWrapping({ random })];
+  const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
+  onStop(() => archive.close());
+  const enrolment = Enrolment.open({ archive, random, clock });
+  onStop(() => enrolment.close());
+  const config = ConfigStore.open({ flags, file: {} }, { archive });
+  if (config.refused !== undefined) {
+    events.emit('state.refused', { code: config.refused.code, because: config.refused.message });
+  }
+  const ledger = await FeedLedger.open({ capacity: LEDGER_RECORDS }, { files, random });
+  onStop(() => ledger.close());
+  if (ledger.setAside !== undefined) events.emit('ledger.damaged', { because: ledger.setAside.message });
+  if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
+  const report = { directory, encryptionMode: 'NONE' as const, refused: config.refused?.code ?? '' };
+  return { archive, config, enrolment, files, ledger, report };
+}

@@ -1,57 +1,25 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
-import { randomBytes, type RandomSource } from '../base/random.ts';
+import { isEntropyError } from '../base/errors.ts';
 import type { DurableFile } from '../durable/durable-files.ts';
-import { isZero, KEY_BYTES, KEY_ID_BYTES } from './segment-format.ts';
+import {
+  freshPage,
+  openPage,
+  otherPlace,
+  placeBytesOf,
+  sealPage,
+  slotOf,
+  type KeyPagesDependencies,
+  type KeyPagesOptions,
+  type Page,
+  type PageState,
+  type Places,
+} from './key-page.ts';
+import { KEY_BYTES } from './segment-format.ts';
 import { FILE_HEADER_BYTES } from './storage-layout.ts';
 
-/**
- * The keys of the segments, in pages. A page has two places in the file, 4 KiB apart or more so that no torn sector
- * harms both, and the newest sound one counts. A place, integers big-endian:
- *
- *   version u64 ‖ salt 32 ‖ ciphertext ‖ tag 16
- *
- * The plaintext is, for each segment, its key (32) and its void id (8): the id of a key that is gone, whose header
- * may still stand in the segment. AES-256-GCM under HMAC-SHA-256(key-encryption key, label ‖ salt) and a nonce of
- * zeros: a fresh salt for each write is a fresh key, so nothing that a crash or an old copy of the disk brings back
- * can make a nonce come twice.
- */
-const VERSION_BYTES = 8;
-const SALT_BYTES = 32;
-const TAG_BYTES = 16;
-const HEAD_BYTES = VERSION_BYTES + SALT_BYTES;
-const SLOT_BYTES = KEY_BYTES + KEY_ID_BYTES;
-const SECTOR_BYTES = 4096;
-const ZERO_NONCE = Buffer.alloc(12);
-const LABEL = 'entropy-mixer key page\0';
+export type { KeyPagesDependencies, KeyPagesOptions, PageState } from './key-page.ts';
 
-export interface KeyPagesOptions {
-  readonly cacheId: Uint8Array;
-  readonly keysPerPage: number;
-}
-
-export interface KeyPagesDependencies {
-  readonly random: RandomSource;
-  /** 32 bytes, lent for as long as the pages are open. */
-  readonly keyEncryptionKey: Uint8Array;
-}
-
-/** How a page was found: sound, never written to both places, or in both not to be opened. */
-export type PageState = 'sound' | 'blank' | 'damaged';
-
-interface Page {
-  readonly number: number;
-  readonly state: PageState;
-  /** Slots of keysPerPage segments; secret. */
-  readonly slots: Buffer;
-  /** The highest version that was ever written, or tried. */
-  version: number;
-  /** The place that holds these slots durably; the next write goes to the other one. */
-  place: 0 | 1;
-  /** 1 for each segment whose key was made by this process and has sealed nothing yet. */
-  readonly fresh: Uint8Array;
-}
-
+/** The keys of all segments, in pages (key-page.ts) of a file, and the order of writes that makes a key go for good. */
 export class KeyPages {
   readonly #options: KeyPagesOptions;
   readonly #dependencies: KeyPagesDependencies;
@@ -69,19 +37,25 @@ export class KeyPages {
     this.#pages = pages;
   }
 
-  /** Reads the pages of a file, and takes those behind its end as blank up to `count`. Throws `state-unreadable`. */
+  /**
+   * Reads the pages of a file, and takes those behind its end as blank up to `count`. A place that cannot be read is like
+   * one that does not open. `state-unreadable` when none of several pages can be read: that is the disk, not a page.
+   */
   static async read(
     options: KeyPagesOptions & { readonly count: number },
     dependencies: KeyPagesDependencies & { readonly file: DurableFile },
   ): Promise<KeyPages> {
     const pages: Page[] = [];
-    const placeBytes = placeBytesOf(options.keysPerPage);
+    const failures: unknown[] = [];
     for (let number = 0; number < options.count; number++) {
-      const offset = FILE_HEADER_BYTES + 2 * number * placeBytes;
-      const bytes = await dependencies.file.read(offset, 2 * placeBytes);
-      pages.push(readPage(options, dependencies, number, bytes));
+      const { places, failure } = await readPlaces(options, dependencies.file, number);
+      if (places.every((place) => place === undefined)) failures.push(failure);
+      pages.push(openPage(options, dependencies, number, places));
     }
-    return new KeyPages(options, dependencies, pages);
+    const opened = new KeyPages(options, dependencies, pages);
+    if (failures.length < 2 || failures.length < pages.length) return opened;
+    opened.wipe();
+    throw failures[0];
   }
 
   /** Whole pages, in both places, that a keys file of this size has or is missing the end of. */
@@ -186,13 +160,17 @@ export class KeyPages {
   async #writeTwice(staged: ReadonlyMap<Page, Buffer>): Promise<void> {
     const writes = [...staged].map(([page, slots]) => ({
       page,
-      bytes: this.#wrapped(page, ++page.version, slots),
+      bytes: sealPage(this.#options, this.#dependencies, {
+        number: page.number,
+        version: ++page.version,
+        slots,
+      }),
     }));
     const turn = async (): Promise<void> => {
       for (const { page, bytes } of writes)
-        await this.#file.write(this.#offsetOf(page, other(page.place)), bytes);
+        await this.#file.write(this.#offsetOf(page, otherPlace(page.place)), bytes);
       await this.#file.sync();
-      for (const { page } of writes) page.place = other(page.place);
+      for (const { page } of writes) page.place = otherPlace(page.place);
     };
     await turn();
     await turn();
@@ -212,23 +190,11 @@ export class KeyPages {
   }
 
   #pair(page: Page): Buffer {
-    const place = this.#wrapped(page, page.version, page.slots);
+    const place = sealPage(this.#options, this.#dependencies, page);
     const pair = Buffer.alloc(2 * placeBytesOf(this.#options.keysPerPage));
     place.copy(pair);
     place.copy(pair, pair.length / 2);
     return pair;
-  }
-
-  #wrapped(page: Page, version: number, slots: Buffer): Buffer {
-    const head = Buffer.alloc(HEAD_BYTES);
-    head.writeBigUInt64BE(BigInt(version));
-    randomBytes(this.#dependencies.random, SALT_BYTES).copy(head, VERSION_BYTES);
-    return withPageKey(this.#dependencies.keyEncryptionKey, head, (pageKey) => {
-      const cipher = createCipheriv('aes-256-gcm', pageKey, ZERO_NONCE, { authTagLength: TAG_BYTES });
-      cipher.setAAD(associatedData(this.#options.cacheId, page.number, head));
-      const parts = [head, cipher.update(slots), cipher.final(), cipher.getAuthTag()];
-      return Buffer.concat(parts);
-    });
   }
 
   #offsetOf(page: Page, place: 0 | 1): number {
@@ -250,101 +216,25 @@ export class KeyPages {
   }
 }
 
-/** Bytes that new pages of keys take in the file, in both places. */
-export function placeBytesOf(keysPerPage: number): number {
-  const bytes = HEAD_BYTES + keysPerPage * SLOT_BYTES + TAG_BYTES;
-  return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
-}
-
-function readPage(
-  options: KeyPagesOptions,
-  dependencies: KeyPagesDependencies,
+/** Both places of a page, each by itself when they cannot be read together; with the reason where one cannot be read. */
+async function readPlaces(
+  { keysPerPage }: KeyPagesOptions,
+  file: DurableFile,
   number: number,
-  bytes: Buffer,
-): Page {
-  const placeBytes = placeBytesOf(options.keysPerPage);
-  const places = [bytes.subarray(0, placeBytes), bytes.subarray(placeBytes)] as const;
-  let newest: { slots: Buffer; version: number; place: 0 | 1 } | undefined;
-  for (const place of [0, 1] as const) {
-    const found = unwrapped(options, dependencies, number, places[place]);
-    if (found === undefined) continue;
-    if (newest !== undefined && newest.version >= found.version) wipe(found.slots);
-    else {
-      if (newest !== undefined) wipe(newest.slots);
-      newest = { ...found, place };
-    }
-  }
-  if (newest === undefined) {
-    const state = places.some(isZero) ? 'blank' : 'damaged';
-    return freshPage(options, dependencies, number, state, 0);
-  }
-  return { number, state: 'sound', ...newest, fresh: new Uint8Array(options.keysPerPage) };
-}
-
-/** Keys that nothing was sealed under. At version 0 the file does not hold them yet, so they do not count as fresh. */
-function freshPage(
-  options: KeyPagesOptions,
-  { random }: KeyPagesDependencies,
-  number: number,
-  state: PageState,
-  version: number,
-): Page {
-  const slots = Buffer.alloc(options.keysPerPage * SLOT_BYTES);
-  for (let index = 0; index < options.keysPerPage; index++)
-    random(slotOf(slots, index).subarray(0, KEY_BYTES));
-  const fresh = new Uint8Array(options.keysPerPage).fill(version);
-  return { number, state, slots, version, place: 1, fresh };
-}
-
-function unwrapped(
-  options: KeyPagesOptions,
-  { keyEncryptionKey }: KeyPagesDependencies,
-  number: number,
-  place: Buffer,
-): { slots: Buffer; version: number } | undefined {
-  const slotsEnd = HEAD_BYTES + options.keysPerPage * SLOT_BYTES;
-  if (place.length < slotsEnd + TAG_BYTES) return undefined;
-  const head = place.subarray(0, HEAD_BYTES);
-  const version = Number(head.readBigUInt64BE());
-  if (version < 1 || !Number.isSafeInteger(version)) return undefined;
-  return withPageKey(keyEncryptionKey, head, (pageKey) => {
-    const decipher = createDecipheriv('aes-256-gcm', pageKey, ZERO_NONCE, { authTagLength: TAG_BYTES });
-    decipher.setAAD(associatedData(options.cacheId, number, head));
-    decipher.setAuthTag(place.subarray(slotsEnd, slotsEnd + TAG_BYTES));
-    const slots = decipher.update(place.subarray(HEAD_BYTES, slotsEnd));
-    try {
-      decipher.final();
-      return { slots, version };
-    } catch {
-      wipe(slots);
+): Promise<{ readonly places: Places; readonly failure: unknown }> {
+  const placeBytes = placeBytesOf(keysPerPage);
+  const offset = FILE_HEADER_BYTES + 2 * number * placeBytes;
+  let failure: unknown;
+  const read = (from: number, lengthBytes: number): Promise<Buffer | undefined> =>
+    file.read(from, lengthBytes).catch((error: unknown) => {
+      if (!isEntropyError(error)) throw error;
+      failure = error;
       return undefined;
-    }
-  });
-}
-
-/** Lends the key of one write of a page, and wipes it. */
-function withPageKey<T>(keyEncryptionKey: Uint8Array, head: Buffer, use: (pageKey: Buffer) => T): T {
-  const pageKey = createHmac('sha256', keyEncryptionKey)
-    .update(LABEL)
-    .update(head.subarray(VERSION_BYTES))
-    .digest();
-  try {
-    return use(pageKey);
-  } finally {
-    wipe(pageKey);
-  }
-}
-
-function associatedData(cacheId: Uint8Array, number: number, head: Buffer): Buffer {
-  const numbers = Buffer.alloc(4);
-  numbers.writeUInt32BE(number);
-  return Buffer.concat([cacheId, numbers, head.subarray(0, VERSION_BYTES)]);
-}
-
-function slotOf(slots: Buffer, index: number): Buffer {
-  return slots.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES);
-}
-
-function other(place: 0 | 1): 0 | 1 {
-  return place === 0 ? 1 : 0;
+    });
+  const both = await read(offset, 2 * placeBytes);
+  const places: Places =
+    both === undefined
+      ? [await read(offset, placeBytes), await read(offset + placeBytes, placeBytes)]
+      : [both.subarray(0, placeBytes), both.subarray(placeBytes)];
+  return { places, failure };
 }

@@ -26,6 +26,11 @@ const BYTES_PER_CHUNK = 256;
 /** How much of the ring is moved at once. */
 const TRANSFER_BYTES = 16_384;
 
+/** How many chunks a cache of this size has, unless it is told otherwise. */
+export function chunkLimitFor(sizeBytes: number): number {
+  return Math.max(1, Math.ceil(sizeBytes / BYTES_PER_CHUNK));
+}
+
 /**
  * External entropy in memory: a ring, allocated once and locked where allowed, first in, first out. Bytes are zero from the moment they
  * were taken. The ring and its table of chunks are all there is, so neither size nor count outgrows what it was made for.
@@ -42,7 +47,7 @@ export class MemoryCache {
   #creditedUnits = 0;
 
   constructor(options: MemoryCacheOptions, dependencies: MemoryCacheDependencies = {}) {
-    const { sizeBytes, chunkLimit = Math.max(1, Math.ceil(sizeBytes / BYTES_PER_CHUNK)) } = options;
+    const { sizeBytes, chunkLimit = chunkLimitFor(sizeBytes) } = options;
     expectSize('sizeBytes', sizeBytes);
     expectSize('chunkLimit', chunkLimit);
     this.#dependencies = dependencies;
@@ -59,6 +64,11 @@ export class MemoryCache {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Chunks of different origin or age. */
+  get chunks(): number {
+    return this.#chunks.count;
   }
 
   /** Credit of all bytes, in 1/1024 bit. */

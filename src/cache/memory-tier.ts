@@ -1,7 +1,7 @@
 import { wipe } from '../base/bytes.ts';
 import type { MemoryCache, MemoryCacheOptions, Taken } from './memory-cache.ts';
 import type { Origin, Portion } from './origin.ts';
-import { SEGMENT_BYTES } from './segment-store.ts';
+import { PORTION_COST_BYTES, SEGMENT_BYTES } from './segment-store.ts';
 
 /** Nobody knows any more when stored bytes were received. */
 const LONG_AGO_MS = -Infinity;
@@ -35,6 +35,12 @@ export class MemoryTier {
     return this.#memory.bytes + sum(this.#held, ({ bytes }) => bytes.length);
   }
 
+  /** What storage must have room for at an orderly stop, with what is being opened. */
+  get stopBytes(): number {
+    const portions = this.#memory.chunks + this.#held.length;
+    return this.bytes + portions * PORTION_COST_BYTES + (this.#opening ? SEGMENT_BYTES : 0);
+  }
+
   get creditedUnits(): number {
     return (
       this.#memory.creditedUnits + sum(this.#held, ({ bytes, origin }) => bytes.length * origin.rateUnits)
@@ -59,6 +65,11 @@ export class MemoryTier {
 
   get locked(): boolean {
     return this.#memory.locked;
+  }
+
+  /** True from `beginOpening` to `opened`. */
+  get opening(): boolean {
+    return this.#opening;
   }
 
   /** Opened segments of which bytes are still here. */

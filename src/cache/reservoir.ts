@@ -5,15 +5,19 @@ import type { EventSink } from '../base/events.ts';
 import type { CacheLevel } from '../base/names.ts';
 import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
 import type { ExternalCacheReport } from '../contract/external.ts';
-import { CacheLevels, type CacheFill } from '../policy/levels.ts';
-import { Runway } from '../policy/runway.ts';
-import { ServingReserve } from '../policy/serving-reserve.ts';
+import type { CacheFill } from '../policy/levels.ts';
+import { CacheWatch } from './cache-watch.ts';
 import { MemoryCache } from './memory-cache.ts';
 import { MemoryTier } from './memory-tier.ts';
 import type { Origin, Portion } from './origin.ts';
 import type { CacheSizes, Drawn, PreparedSizes, Received, ReservoirOptions } from './reservoir-types.ts';
 import { RoomNotice, type RoomListener } from './room-notice.ts';
-import { SEGMENT_BYTES, storageReserveBytes, type SegmentStore } from './segment-store.ts';
+import {
+  PORTION_COST_BYTES,
+  SEGMENT_BYTES,
+  storageReserveBytes,
+  type SegmentStore,
+} from './segment-store.ts';
 import { StorageTier } from './storage-tier.ts';
 
 export type * from './reservoir-types.ts';
@@ -43,12 +47,15 @@ export class Reservoir {
   readonly #counters: Counters;
   readonly #memory: MemoryTier;
   readonly #storage: StorageTier;
-  readonly #levels: CacheLevels;
-  readonly #runway: Runway;
-  readonly #reserve = new ServingReserve();
+  readonly #watch: CacheWatch;
   readonly #roomNotice: RoomNotice;
   #phase: 'new' | 'running' | 'stopped' = 'new';
   #refill: Promise<void> | undefined;
+  /** Committed while a segment was on its way: put in force when that has come. */
+  #newSizes: CacheSizes | undefined;
+  /** The caches changed while a segment was on its way. */
+  #rebaseLater = false;
+  #stopping: Promise<void> | undefined;
 
   constructor(options: ReservoirOptions, dependencies: ReservoirDependencies) {
     const { memoryBytes, lowWatermarkPercent } = options;
@@ -56,11 +63,10 @@ export class Reservoir {
     this.#clock = clock;
     this.#events = events;
     this.#counters = counters;
-    this.#levels = new CacheLevels({ memorySizeBytes: memoryBytes, lowWatermarkPercent }, { events });
+    this.#watch = new CacheWatch({ memorySizeBytes: memoryBytes, lowWatermarkPercent }, { clock, events });
     const cache = new MemoryCache({ sizeBytes: memoryBytes }, lock === undefined ? {} : { lock });
     this.#memory = new MemoryTier(cache);
     this.#storage = new StorageTier({ store: storage, clock, changed: () => this.#changed() });
-    this.#runway = new Runway(clock.monotonicMs());
     this.#roomNotice = new RoomNotice({ clock });
   }
 
@@ -70,15 +76,16 @@ export class Reservoir {
     await this.#refill;
     if (this.#phase !== 'new') return;
     this.#phase = 'running';
-    this.#levels.begin(this.#fill());
+    this.#watch.begin(this.#fill());
     this.#changed();
   }
 
+  /** What can be given out: what is stored counts unless the disk refuses to spend it. */
   get bytes(): number {
-    return this.#memory.bytes + this.#storage.bytes;
+    return this.#memory.bytes + this.#storage.givableBytes;
   }
 
-  /** Credit of all that is cached, in 1/1024 bit. */
+  /** Its credit, in 1/1024 bit. */
   get creditedUnits(): number {
     return this.#memory.creditedUnits + this.#storage.creditedUnits;
   }
@@ -100,11 +107,11 @@ export class Reservoir {
 
   /** Credit that serving may take without touching the kernel's reserve, in 1/1024 bit. */
   get servableUnits(): number {
-    return this.#reserve.servableUnits(this.creditedUnits);
+    return this.#watch.servableUnits(this.creditedUnits);
   }
 
   get level(): CacheLevel {
-    return this.#levels.level;
+    return this.#watch.level;
   }
 
   get refilling(): boolean {
@@ -135,10 +142,15 @@ export class Reservoir {
     const taken = this.#phase === 'stopped' ? undefined : this.#memory.take(target);
     if (taken === undefined) return NOTHING_DRAWN;
     const { bytes, origin, atMs } = taken;
-    this.#runway.drew(bytes * origin.rateUnits, this.#clock.monotonicMs());
+    this.#watch.drew(bytes * origin.rateUnits);
     this.#counters.add('cache.bytes.drawn', bytes);
     this.#changed();
     return { bytes, rateUnits: origin.rateUnits, receivedMs: atMs };
+  }
+
+  /** What is configured to be drawn, in 1/1024 bit a second. */
+  planDraw(unitsPerSecond: number): void {
+    this.#watch.planDraw(unitsPerSecond);
   }
 
   /** A draw wanted more than memory had: begins a refill, or judges the level, if that was not done yet. */
@@ -163,25 +175,25 @@ export class Reservoir {
     return {
       commit: () => {
         prepared.commit();
-        this.#resize(sizes);
+        this.#newSizes = sizes;
+        if (!this.#memory.opening) this.#resize();
       },
       abort: () => prepared.abort(),
     };
   }
 
   report(): ExternalCacheReport {
-    const nowMs = this.#clock.monotonicMs();
     return {
       level: this.level,
       memoryBytes: this.#memory.bytes,
       memorySizeBytes: this.#memory.sizeBytes,
-      lowWatermarkBytes: this.#levels.watermarkBytes,
+      lowWatermarkBytes: this.#watch.watermarkBytes,
       storedBytes: this.#storage.bytes,
       storageSizeBytes: this.#storage.sizeBytes,
       roomBytes: this.roomBytes,
       creditedBits: this.creditedUnits / CREDIT_UNITS_PER_BIT,
-      drawBitsPerSecond: this.#runway.unitsPerSecond(nowMs) / CREDIT_UNITS_PER_BIT,
-      runwaySeconds: this.#runway.seconds(this.creditedUnits, nowMs),
+      drawBitsPerSecond: this.#watch.drawUnitsPerSecond / CREDIT_UNITS_PER_BIT,
+      runwaySeconds: this.#watch.runwaySeconds(this.creditedUnits),
       servableBits: this.servableUnits / CREDIT_UNITS_PER_BIT,
       refilling: this.refilling,
       storageFailure: this.#storage.failure,
@@ -189,16 +201,23 @@ export class Reservoir {
   }
 
   /** The orderly stop: draws and feeds end, what memory holds becomes durable in storage, and memory is overwritten. */
-  async stop(): Promise<void> {
-    if (this.#phase === 'stopped') return;
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
     this.#phase = 'stopped';
     this.#roomNotice.stop();
-    await this.#refill;
-    await this.#storage.stop();
-    const heldBytes = this.#memory.bytes;
-    const kept = await this.#storage.keep(this.#memory.drain());
-    if (!kept) this.#counters.add('cache.bytes.destroyed', heldBytes);
-    this.#memory.wipe();
+    try {
+      await this.#refill;
+      await this.#storage.stop();
+      const heldBytes = this.#memory.bytes;
+      const keptBytes = await this.#storage.keep(this.#memory.drain());
+      this.#counters.add('cache.bytes.destroyed', heldBytes - keptBytes);
+    } finally {
+      this.#memory.wipe();
+      await this.#storage.close();
+    }
   }
 
   /** After every change: refills what fell low, judges what a refill cannot lift, and tells who waits for room. */
@@ -206,30 +225,20 @@ export class Reservoir {
     if (this.#phase === 'stopped') return;
     if (this.#mayRefill()) this.#refill ??= this.#refillMemory();
     if (this.#phase === 'new') return;
-    if (this.#refill === undefined) this.#judge();
+    // Not while segments are on their way: they are counted nowhere then.
+    if (this.#refill === undefined) this.#watch.judge(this.#fill(), this.creditedUnits);
     this.#roomNotice.update(this.roomBytes);
   }
 
-  /** Not while segments are on their way: they are counted nowhere then. */
-  #judge(): void {
-    const { creditedUnits } = this;
-    this.#reserve.observe(creditedUnits);
-    for (const hours of this.#runway.warnings(creditedUnits, this.#clock.monotonicMs())) {
-      this.#events.emit('entropy.runway.short', { hours });
-    }
-    this.#levels.judge(this.#fill());
-  }
-
-  /** An orderly stop fills the reserve that storage has for memory. Until that is drawn memory takes so much less, or the next had no place. */
+  /** Room for frames: memory takes no more than the next orderly stop could store. */
   get #memoryRoomBytes(): number {
-    const overfullBytes = Math.max(0, this.#storage.bytes - this.#storage.sizeBytes);
-    const stoppableBytes = this.#memory.sizeBytes - this.#memory.bytes - overfullBytes;
+    const stoppableBytes = this.#storage.stopRoomBytes - this.#memory.stopBytes - PORTION_COST_BYTES;
     return Math.max(0, Math.min(this.#memory.roomBytes, stoppableBytes));
   }
 
   #mayRefill(): boolean {
     if (this.#phase === 'stopped' || !this.#storage.openable) return false;
-    const { watermarkBytes } = this.#levels;
+    const { watermarkBytes } = this.#watch;
     const bound = Math.ceil(watermarkBytes / SEGMENT_BYTES) + 1;
     return this.#memory.bytes < watermarkBytes && this.#memory.mayOpen(bound);
   }
@@ -239,13 +248,15 @@ export class Reservoir {
       this.#memory.beginOpening();
       const portions = await this.#storage.open();
       this.#memory.opened(portions ?? []);
+      if (this.#newSizes !== undefined && this.#phase !== 'stopped') this.#resize();
     }
     this.#refill = undefined;
-    this.#changed();
+    if (this.#rebaseLater) this.#rebase();
+    else this.#changed();
   }
 
   #fill(): CacheFill {
-    const { watermarkBytes } = this.#levels;
+    const { watermarkBytes } = this.#watch;
     return {
       // While segments can be opened memory is not low: the next ones are, once draws have used up those before.
       memoryBytes: this.#storage.openable ? Math.max(this.#memory.bytes, watermarkBytes) : this.#memory.bytes,
@@ -255,9 +266,12 @@ export class Reservoir {
     };
   }
 
-  #resize({ memoryBytes, lowWatermarkPercent, storageBytes }: CacheSizes): void {
+  #resize(): void {
+    if (this.#newSizes === undefined) return;
+    const { memoryBytes, lowWatermarkPercent, storageBytes } = this.#newSizes;
+    this.#newSizes = undefined;
     const displaced = this.#memory.resize({ sizeBytes: memoryBytes });
-    this.#levels.reconfigure({ memorySizeBytes: memoryBytes, lowWatermarkPercent });
+    this.#watch.reconfigure({ memorySizeBytes: memoryBytes, lowWatermarkPercent });
     for (const portion of displaced) void this.#displace(portion);
     this.#events.emit('cache.resized', { memoryBytes, lowWatermarkPercent, storageBytes });
     this.#rebase();
@@ -269,8 +283,10 @@ export class Reservoir {
     wipe(bytes);
   }
 
+  /** Only when no segment is on its way, or the reserve would leave out what is in it. */
   #rebase(): void {
-    this.#reserve.rebase(this.creditedUnits);
+    this.#rebaseLater = this.#refill !== undefined;
+    if (!this.#rebaseLater) this.#watch.rebase(this.creditedUnits);
     this.#changed();
   }
 }

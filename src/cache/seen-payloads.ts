@@ -35,8 +35,8 @@ const BATCH_RECORDS = 64;
  * Recognises a payload that came before: the last 65,536 different ones, across feeders and restarts, by 12 bytes of HMAC-SHA-256, so
  * that neither memory nor disk tells what came. A stuck feeder repeats itself, and so do two that share a source.
  *
- * A false alarm has a chance of 2^-80 for each frame. Records are written and synced 64 at a time: a crash forgets fewer than that,
- * and those that came while 64 were being written. While the disk refuses writes it goes on in memory.
+ * A false alarm has a chance of 2^-80 for each frame. Records are written and synced 64 at a time, and whenever `flush` asks: a crash
+ * forgets what came since. While the disk refuses writes it goes on in memory.
  */
 export class SeenPayloads {
   readonly #files: DurableFiles;
@@ -47,6 +47,8 @@ export class SeenPayloads {
   readonly #queue = new SerialQueue();
   #file: DurableFile | undefined;
   #failure: EntropyError | undefined;
+  /** The flush that has not begun yet: it takes all that waits when it does. */
+  #next: Promise<void> | undefined;
   /** Records since the last flush began, whether that succeeded or not: a failing disk is tried once in 64. */
   #waiting = 0;
 
@@ -91,10 +93,14 @@ export class SeenPayloads {
     return false;
   }
 
-  /** Writes what waits, and makes it durable, if the disk takes it. */
+  /** Writes what waits, and makes it durable, if the disk takes it; `failure` tells. Calls that wait share one write. */
   flush(): Promise<void> {
     this.#waiting = 0;
-    return this.#queue.run(() => this.#whilePossible(() => this.#write()));
+    this.#next ??= this.#queue.run(() => {
+      this.#next = undefined;
+      return this.#whilePossible(() => this.#write());
+    });
+    return this.#next;
   }
 
   /** Flushes, lets go of the file and wipes the key; nothing can be asked any more. */
@@ -108,9 +114,9 @@ export class SeenPayloads {
   async #load(): Promise<void> {
     await removeLeftover(this.#files, SEEN_PATH);
     const found = await this.#readOrSetAside();
-    if (found === undefined) return;
-    this.#file = found.file;
-    this.#ring.load(found.image);
+    if (found !== undefined) this.#ring.load(found.image);
+    // Made now if there is none: later writes need no free space.
+    this.#file = found?.file ?? (await this.#create());
   }
 
   async #readOrSetAside(): ReturnType<typeof readSeenFile> {
@@ -126,6 +132,7 @@ export class SeenPayloads {
 
   async #write(): Promise<void> {
     this.#file ??= await this.#create();
+    if (this.#ring.unwritten === 0) return;
     try {
       while (this.#ring.unwritten > 0) {
         const { offsetBytes, bytes, records } = this.#ring.nextStretch();
@@ -155,6 +162,9 @@ export class SeenPayloads {
       this.#failure = undefined;
     } catch (error) {
       if (!isEntropyError(error, 'state-unwritable', 'state-unreadable')) throw error;
+      if (this.#failure === undefined) {
+        this.#events.emit('cache.record.failed', { file: SEEN_PATH, because: error.message });
+      }
       this.#failure = error;
     }
   }

@@ -10,8 +10,16 @@ export class SegmentBook {
   readonly #free = new Map<number, Buffer | undefined>();
   readonly #doomed = new Set<number>();
   readonly #voidedFeeders = new Set<number>();
+  /** Filled segments with a place for more that nobody fills: an earlier process, or a failed write, left them so. */
+  readonly #partial = new Map<number, StoredSegment>();
+  readonly #fullBytes: number;
   #bytes = 0;
   #creditedUnits = 0;
+
+  /** @param options.fullBytes where a segment that takes no further record ends at the earliest */
+  constructor(options: { readonly fullBytes: number }) {
+    this.#fullBytes = options.fullBytes;
+  }
 
   /** Payload that can be given out, and its credit. */
   get bytes(): number {
@@ -34,12 +42,22 @@ export class SegmentBook {
     return [...this.#doomed];
   }
 
-  load({ filled, free }: Pick<ScanResult, 'filled' | 'free'>): void {
-    for (const [segment, voidId] of free) this.#free.set(segment, voidId);
-    for (const stored of filled) {
-      this.#filled.set(stored.segment, stored);
-      this.count(stored.shares);
+  /**
+   * What a volume holds. Feeders that are not among those given (undefined: all are) are voided. Gives how many bytes do not
+   * count for that.
+   */
+  load({ filled, free }: Pick<ScanResult, 'filled' | 'free'>, feeders?: ReadonlySet<number>): number {
+    for (const { origin } of filled.flatMap(({ shares }) => shares)) {
+      if (feeders?.has(origin.feeder) === false) this.#voidedFeeders.add(origin.feeder);
     }
+    for (const [segment, voidId] of free) this.#free.set(segment, voidId);
+    const before = this.#bytes;
+    for (const stored of filled) {
+      this.count(stored.shares);
+      if (this.valid(stored.shares).length === 0) this.#doomed.add(stored.segment);
+      else this.seal(stored);
+    }
+    return filled.reduce((sum, { shares }) => sum + bytesOf(shares), 0) - (this.#bytes - before);
   }
 
   /** Segments from `first` up to `end`, newly allocated. */
@@ -122,20 +140,25 @@ export class SegmentBook {
   /** A segment that was filled as far as it will be: it is the newest, and counted already. */
   seal(stored: StoredSegment): void {
     this.#filled.set(stored.segment, stored);
+    if (stored.endBytes < this.#fullBytes) this.#partial.set(stored.segment, stored);
   }
 
-  oldest(count: number): StoredSegment[] {
-    const oldest: StoredSegment[] = [];
-    for (const stored of this.#filled.values()) {
-      if (oldest.length === count) break;
-      oldest.push(stored);
+  /** The next to open: those that waste room first, or restarts would fill the disk with such, then the oldest. */
+  next(count: number): StoredSegment[] {
+    const next = new Set<StoredSegment>();
+    for (const from of [this.#partial, this.#filled]) {
+      for (const stored of from.values()) {
+        if (next.size === count) break;
+        next.add(stored);
+      }
     }
-    return oldest;
+    return [...next];
   }
 
   /** A filled segment leaves the book: its key is gone. Gives how many of its bytes counted. */
   remove(stored: StoredSegment): number {
     this.#filled.delete(stored.segment);
+    this.#partial.delete(stored.segment);
     return this.discount(stored.shares);
   }
 
@@ -150,12 +173,6 @@ export class SegmentBook {
     let bytes = 0;
     for (const stored of [...this.#filled.values()].slice(Math.max(0, most))) bytes += this.doom(stored);
     return bytes;
-  }
-
-  /** Ids of all whose bytes are stored. */
-  get feeders(): ReadonlySet<number> {
-    const shares = [...this.#filled.values()].flatMap((stored) => stored.shares);
-    return new Set(shares.map(({ origin }) => origin.feeder));
   }
 
   /** Nothing of this feeder counts any more; segments with nothing else are doomed. Gives how many bytes counted. */

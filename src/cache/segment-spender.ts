@@ -1,10 +1,11 @@
 import { wipe } from '../base/bytes.ts';
 import type { SerialQueue } from '../durable/serial-queue.ts';
 import type { Portion } from './origin.ts';
-import { keyIdOf, openRecords } from './segment-format.ts';
+import { keyIdOf } from './segment-format.ts';
+import { SegmentReader, type LoadedSegment } from './segment-reader.ts';
 import type { SegmentWriter } from './segment-writer.ts';
-import type { StoredSegment } from './storage-scan.ts';
-import type { StorageState } from './storage-state.ts';
+import { bytesOf, sizeOf } from './storage-shares.ts';
+import { NOTHING_FOUND, type StorageState } from './storage-state.ts';
 
 interface WaitingTake {
   readonly resolve: (portions: Portion[] | undefined) => void;
@@ -19,6 +20,7 @@ export class SegmentSpender {
   readonly #state: StorageState;
   readonly #queue: SerialQueue;
   readonly #writer: SegmentWriter;
+  readonly #reader: SegmentReader;
   #takes: WaitingTake[] = [];
 
   constructor(dependencies: {
@@ -29,6 +31,7 @@ export class SegmentSpender {
     this.#state = dependencies.state;
     this.#queue = dependencies.queue;
     this.#writer = dependencies.writer;
+    this.#reader = new SegmentReader(dependencies);
   }
 
   /** The next segment, as StorageCache.takeSegment; an empty list when nothing in it may be given out. */
@@ -48,6 +51,12 @@ export class SegmentSpender {
     }
   }
 
+  /** Whether what is stored can be read now. `state-unreadable` when it cannot. */
+  async tryReading(): Promise<void> {
+    const [next] = this.#state.book.next(1);
+    if (next !== undefined) wipeAll((await this.#reader.load(next)).portions);
+  }
+
   /** Opens as many segments as are asked for, with one rewrite for each key page that they share. */
   async #spendBatch(): Promise<void> {
     const takes = this.#takes.splice(0, BATCH_SEGMENTS);
@@ -63,34 +72,29 @@ export class SegmentSpender {
   async #spend(count: number): Promise<Portion[][]> {
     if (this.#state.volume === undefined) return [];
     if (this.#state.book.filledCount === 0) this.#writer.sealTail();
-    const spent = this.#state.book.oldest(count);
-    const images: Buffer[] = [];
-    for (const { segment, endBytes } of spent) {
-      images.push(await this.#state.volume.readSegments(segment, endBytes).catch(() => Buffer.alloc(0)));
+    const loaded: LoadedSegment[] = [];
+    try {
+      for (const stored of this.#state.book.next(count)) loaded.push(await this.#reader.load(stored));
+      const old = await this.#destroyKeys(loaded.map(({ stored }) => stored.segment));
+      for (const key of old.values()) wipe(key);
+    } catch (error) {
+      for (const { portions } of loaded) wipeAll(portions);
+      throw error;
     }
-    const keys = await this.#destroyKeys(spent.map(({ segment }) => segment));
-    this.#state.counters.add('cache.segments.opened', spent.length);
-    return spent.map((stored, index) => {
-      const key = keys.get(stored.segment);
-      const image = images[index];
-      if (key === undefined || image === undefined)
-        throw new Error('broken invariant: a key for each segment');
-      const portions = this.#opened(stored, key, image);
-      wipe(key);
-      this.#state.book.release(stored.segment);
-      return portions;
-    });
+    this.#state.counters.add('cache.segments.opened', loaded.length);
+    return loaded.map((segment) => this.#release(segment));
   }
 
-  /** From here on the bytes exist nowhere but in what this gives. */
-  #opened(stored: StoredSegment, key: Buffer, image: Buffer): Portion[] {
-    const countedBytes = this.#state.book.remove(stored);
-    const { cacheId } = this.#state.openedVolume();
-    const { portions } =
-      image.length === 0 ? { portions: [] } : openRecords({ key, cacheId, segment: stored.segment }, image);
-    const valid = portions.filter(({ origin }) => !this.#state.book.isVoided(origin.feeder));
-    for (const portion of portions) if (!valid.includes(portion)) wipe(portion.bytes);
-    this.#state.destroyed(countedBytes - valid.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  /** Its key is gone: from here on the bytes exist nowhere but in what this gives. */
+  #release({ stored, portions, reason }: LoadedSegment): Portion[] {
+    const { book } = this.#state;
+    const lostBytes = bytesOf(stored.shares) - sizeOf(portions);
+    const countedBytes = book.remove(stored);
+    book.release(stored.segment);
+    const valid = portions.filter(({ origin }) => !book.isVoided(origin.feeder));
+    wipeAll(portions.filter((portion) => !valid.includes(portion)));
+    const destroyedBytes = countedBytes - sizeOf(valid);
+    if (lostBytes > 0) this.#state.damaged({ ...NOTHING_FOUND, damagedSegments: 1, destroyedBytes }, reason);
     return valid;
   }
 
@@ -104,4 +108,8 @@ export class SegmentSpender {
     for (const segment of segments) this.#state.doubtful.delete(segment);
     return old;
   }
+}
+
+function wipeAll(portions: readonly Portion[]): void {
+  for (const { bytes } of portions) wipe(bytes);
 }

@@ -52,14 +52,21 @@ interface Mark {
 export class SequenceMarks {
   readonly #maximumBytes: number;
   readonly #journal: Journal;
+  readonly #events: EventSink;
   readonly #marks = new Map<number, Mark>();
   /** This process has written, so that after a crash the next one knows that there was one. */
   #begun = false;
   #failure: EntropyError | undefined;
 
-  private constructor(maximumBytes: number, journal: Journal, marks: Marks, floor: number) {
+  private constructor(
+    maximumBytes: number,
+    { journal, marks }: OpenedMarks,
+    floor: number,
+    events: EventSink,
+  ) {
     this.#maximumBytes = maximumBytes;
     this.#journal = journal;
+    this.#events = events;
     // The floor of earlier starts still holds for feeders whose marks were lost, or never written.
     this.#marks.set(EVERY_FEEDER, markAt(floor));
     for (const [feeder, sequence] of marks.accepted)
@@ -82,7 +89,7 @@ export class SequenceMarks {
       return openJournal(maximumBytes, dependencies);
     });
     const floor = opened.marks.closed ? 0 : Math.floor(clock.wallMs()) * SEQUENCES_PER_MS;
-    return new SequenceMarks(maximumBytes, opened.journal, opened.marks, floor);
+    return new SequenceMarks(maximumBytes, opened, floor, events);
   }
 
   /** Why marks are kept in memory alone; undefined while they can be written. */
@@ -153,6 +160,8 @@ export class SequenceMarks {
       this.#failure = undefined;
     } catch (error) {
       if (!isEntropyError(error, 'state-unwritable')) throw error;
+      if (this.#failure === undefined)
+        this.#events.emit('cache.record.failed', { file: PATH, because: error.message });
       this.#failure = error;
       if (!this.#begun) throw error;
     }
@@ -177,10 +186,15 @@ function markAt(sequence: number): Mark {
   return { accepted: sequence, reserved: sequence, requested: sequence, reserving: undefined };
 }
 
+interface OpenedMarks {
+  readonly journal: Journal;
+  readonly marks: Marks;
+}
+
 async function openJournal(
   maximumBytes: number,
   { files, random }: SequenceMarksDependencies,
-): Promise<{ journal: Journal; marks: Marks }> {
+): Promise<OpenedMarks> {
   const options = { path: PATH, kind: KIND, maximumBytes, initial: [CLOSED] };
   const { journal, records } = await Journal.open(options, { files, random });
   try {

@@ -9,17 +9,17 @@ import type { Origin, Portion } from './origin.ts';
 import { KEY_BYTES } from './segment-format.ts';
 import { SegmentSpender } from './segment-spender.ts';
 import { SegmentWriter } from './segment-writer.ts';
-import { DEFAULT_GEOMETRY, pagesFor, segmentsFor, type Geometry } from './storage-layout.ts';
-import { scanVolume } from './storage-scan.ts';
+import { DEFAULT_GEOMETRY, type Geometry } from './storage-layout.ts';
 import { merged } from './storage-shares.ts';
-import { isRefusal, StorageState, type StorageCacheSizes } from './storage-state.ts';
-import { VolumePlace } from './storage-place.ts';
-import { StorageVolume } from './storage-volume.ts';
+import { isRefusal, StorageState, type DamageReport, type StorageCacheSizes } from './storage-state.ts';
+import { StorageUpkeep } from './storage-upkeep.ts';
 
-export type { StorageCacheSizes } from './storage-state.ts';
+export type { DamageReport, StorageCacheSizes } from './storage-state.ts';
 
 export interface StorageCacheOptions extends StorageCacheSizes {
   readonly directory: string;
+  /** Ids of the enrolled feeders: what others stored is not given out, whenever the files can be opened. Undefined: all are. */
+  readonly feeders?: ReadonlySet<number>;
   readonly geometry?: Geometry;
 }
 
@@ -32,28 +32,7 @@ export interface StorageCacheDependencies {
   readonly counters: Counters;
 }
 
-/** What opening found amiss. */
-export interface DamageReport {
-  /** Segments whose key is not here, or which the file does not reach. */
-  readonly damagedSegments: number;
-  /** Key pages of which neither place opens; the bytes of their segments are lost. */
-  readonly damagedPages: number;
-  /** Segments of which only a first part opens. After a crash some are normal. */
-  readonly cutSegments: number;
-  /** Files that could not be used at all, by the names they were given. */
-  readonly setAside: readonly string[];
-  /** Payload that was lost with all that, as far as clear lengths tell. */
-  readonly destroyedBytes: number;
-}
-
 const MAXIMUM_BYTES = 2 * 1024 ** 3;
-const NOTHING_FOUND: DamageReport = {
-  damagedSegments: 0,
-  damagedPages: 0,
-  cutSegments: 0,
-  setAside: [],
-  destroyedBytes: 0,
-};
 
 /**
  * External entropy on the disk: sealed segments (segment-format.ts), and their keys in pages (key-pages.ts). A byte is
@@ -63,29 +42,31 @@ const NOTHING_FOUND: DamageReport = {
  * room, and segments can still be taken when their keys can be destroyed.
  */
 export class StorageCache {
-  readonly #directory: string;
-  readonly #dependencies: StorageCacheDependencies;
   readonly #queue = new SerialQueue();
   readonly #state: StorageState;
   readonly #writer: SegmentWriter;
   readonly #spender: SegmentSpender;
-  #growths = 0;
+  readonly #upkeep: StorageUpkeep;
+  readonly #keyEncryptionKey: Uint8Array;
   #closed = false;
-  #found = NOTHING_FOUND;
 
   private constructor(options: StorageCacheOptions, dependencies: StorageCacheDependencies) {
-    this.#directory = options.directory;
-    this.#state = new StorageState(
-      { ...options, geometry: options.geometry ?? DEFAULT_GEOMETRY },
-      dependencies,
-    );
+    const { directory, feeders, geometry = DEFAULT_GEOMETRY } = options;
+    this.#state = new StorageState({ ...options, geometry }, dependencies);
+    this.#keyEncryptionKey = Uint8Array.from(dependencies.keyEncryptionKey);
     const shared = { state: this.#state, queue: this.#queue };
     this.#writer = new SegmentWriter(shared);
     this.#spender = new SegmentSpender({ ...shared, writer: this.#writer });
-    this.#dependencies = {
-      ...dependencies,
-      keyEncryptionKey: Uint8Array.from(dependencies.keyEncryptionKey),
-    };
+    this.#upkeep = new StorageUpkeep(
+      { directory, feeders },
+      {
+        ...dependencies,
+        ...shared,
+        writer: this.#writer,
+        spender: this.#spender,
+        keyEncryptionKey: this.#keyEncryptionKey,
+      },
+    );
   }
 
   /**
@@ -100,12 +81,12 @@ export class StorageCache {
     if (dependencies.keyEncryptionKey.length !== KEY_BYTES)
       throw new RangeError(`the key has ${KEY_BYTES} bytes`);
     const cache = new StorageCache(options, dependencies);
-    await cache.#queue.run(() => cache.#state.whileWritable(() => cache.#openVolume()));
+    await cache.#queue.run(() => cache.#state.whileWritable(() => cache.#upkeep.open()));
     return cache;
   }
 
   get found(): DamageReport {
-    return this.#found;
+    return this.#upkeep.found;
   }
 
   get failure(): EntropyError | undefined {
@@ -121,11 +102,6 @@ export class StorageCache {
     return this.#state.book.bytes;
   }
 
-  /** Ids of the feeders whose bytes are stored in sealed segments: as opened, all of them. */
-  get feeders(): ReadonlySet<number> {
-    return this.#state.book.feeders;
-  }
-
   /** What it is worth, in 1/1024 bit. */
   get creditedUnits(): number {
     return this.#state.book.creditedUnits;
@@ -134,6 +110,11 @@ export class StorageCache {
   /** Payload for which there is room now, in frames of 2 KiB or more; one append of that many bytes always fits. */
   get roomBytes(): number {
     return this.#writer.roomFor(this.#state.sizes.capacityBytes);
+  }
+
+  /** What `store` may bring now, as `storageReserveBytes` reckons it: each portion with the cost of its record. */
+  get stopRoomBytes(): number {
+    return this.#writer.roomFor(this.#mostBytes);
   }
 
   /**
@@ -146,27 +127,31 @@ export class StorageCache {
   }
 
   /**
-   * Takes the oldest segment out: first its key is durably destroyed, then its bytes are given, for the caller to
-   * wipe. undefined when nothing is stored. `state-unwritable` when its key cannot be destroyed; it stays stored.
+   * Takes a segment out, of those left partly filled by earlier processes first, then the oldest: its key is durably destroyed,
+   * and then its bytes are given, for the caller to wipe. undefined when nothing is stored. `state-unwritable` when its key cannot
+   * be destroyed, `state-unreadable` when the disk cannot be read: it stays stored. A single segment that cannot be read while others
+   * can is given up, told as damage, and the next one taken.
    */
   async takeSegment(): Promise<Portion[] | undefined> {
     for (;;) {
       const portions = await this.#spender.take();
-      if (portions !== undefined) void this.#queue.run(() => this.#state.whileWritable(() => this.#trim()));
+      if (portions !== undefined)
+        void this.#queue.run(() => this.#state.whileWritable(() => this.#upkeep.trim()));
       if (portions === undefined || portions.length > 0) return portions;
     }
   }
 
   /**
-   * The orderly stop: stores what memory held, into the reserve too. What does not fit is counted as destroyed; the
-   * portions stay the caller's to wipe. `state-unwritable` when the disk refuses.
+   * The orderly stop: stores what memory held, into the reserve too. Gives how many bytes are durable; the others found no room,
+   * or the disk refused them. The portions stay the caller's to wipe.
    */
-  async store(portions: readonly Portion[]): Promise<void> {
-    const most = this.#state.sizes.capacityBytes + this.#state.sizes.reserveBytes;
+  async store(portions: readonly Portion[]): Promise<number> {
     const joined = merged(portions);
     try {
       await this.#queue.settled();
-      await Promise.all(joined.map(({ origin, bytes }) => this.#storeWhatFits(bytes, origin, most)));
+      const stored = await Promise.allSettled(joined.map((portion) => this.#storeWhatFits(portion)));
+      for (const one of stored) if (one.status === 'rejected' && !isRefusal(one.reason)) throw one.reason;
+      return stored.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
     } finally {
       for (const { bytes } of joined) wipe(bytes);
     }
@@ -178,31 +163,16 @@ export class StorageCache {
    */
   voidFeeder(feeder: number): void {
     this.#state.destroyed(this.#state.book.voidFeeder(feeder, this.#writer.openShares));
-    this.#destroyDoomed();
+    this.#upkeep.destroyDoomed();
   }
 
   /**
    * Allocates what other sizes need, and then lets the caller choose. `commit` puts them in force; what was filled last
-   * beyond a smaller capacity is destroyed. `state-unwritable` when the disk has no space for it: nothing changed.
+   * beyond a smaller capacity and its reserve is destroyed. `state-unwritable` when the disk has no space for it: nothing changed.
    */
   async prepareSize(sizes: StorageCacheSizes): Promise<{ commit: () => void; abort: () => void }> {
     assertSizes(sizes);
-    this.#growths++;
-    let open = true;
-    const settle = (work: () => void): void => {
-      if (!open) return;
-      open = false;
-      this.#growths--;
-      work();
-      void this.#queue.run(() => this.#state.whileWritable(() => this.#trim()));
-    };
-    try {
-      await this.#queue.run(() => this.#grow(this.#pagesOf(sizes)));
-    } catch (error) {
-      settle(() => undefined);
-      throw error;
-    }
-    return { commit: () => settle(() => this.#resize(sizes)), abort: () => settle(() => undefined) };
+    return this.#upkeep.prepareSize(sizes);
   }
 
   /** Asks a disk that failed whether it takes writes again. True when it does: then there is room again. */
@@ -211,7 +181,7 @@ export class StorageCache {
       if (this.#state.failure === undefined) return true;
       if (this.#closed) return false;
       try {
-        await this.#heal();
+        await this.#upkeep.heal();
       } catch (error) {
         if (!isRefusal(error)) throw error;
         return false;
@@ -228,112 +198,21 @@ export class StorageCache {
       if (this.#closed) return;
       this.#closed = true;
       this.#state.failure ??= new EntropyError('state-unwritable', 'the storage cache is closed');
-      await this.#state.volume?.close();
+      const volume = this.#state.volume;
       this.#state.volume = undefined;
-      wipe(this.#dependencies.keyEncryptionKey);
+      wipe(this.#keyEncryptionKey);
+      await volume?.close();
     });
   }
 
-  async #storeWhatFits(bytes: Uint8Array, origin: Origin, mostBytes: number): Promise<void> {
-    if (this.#state.failure !== undefined) throw this.#state.failure;
-    const fits = Math.min(bytes.length, this.#writer.roomFor(mostBytes));
-    this.#state.destroyed(bytes.length - fits);
-    if (fits > 0) await this.#writer.append(bytes.subarray(0, fits), origin, mostBytes);
+  async #storeWhatFits({ bytes, origin }: Portion): Promise<number> {
+    const fitting = bytes.subarray(0, this.stopRoomBytes);
+    if (fitting.length > 0) await this.#writer.append(fitting, origin, this.#mostBytes);
+    return fitting.length;
   }
 
-  #destroyDoomed(): void {
-    if (this.#state.book.doomed.length === 0) return;
-    void this.#queue.run(() =>
-      this.#state.whileWritable(async () => {
-        await this.#spender.rekeyDoomed();
-        await this.#trim();
-      }),
-    );
-  }
-
-  async #openVolume(): Promise<void> {
-    const { geometry } = this.#state;
-    const options = { directory: this.#directory, geometry, pages: this.#pagesOf(this.#state.sizes) };
-    const { reason, setAside } = await new VolumePlace(options, this.#dependencies).prepare();
-    this.#found = { ...this.#found, setAside: [...this.#found.setAside, ...setAside] };
-    const { volume, missingSegments } = await StorageVolume.open(options, this.#dependencies);
-    const scan = await scanVolume(volume, geometry);
-    this.#state.volume = volume;
-    this.#state.book.load(scan);
-    this.#writer.continueFrom((scan.filled.at(-1)?.fillOrder ?? 0) + 1);
-    this.#found = {
-      damagedSegments: scan.damagedSegments + missingSegments,
-      damagedPages: scan.damagedPages,
-      cutSegments: scan.cutSegments,
-      setAside: this.#found.setAside,
-      destroyedBytes: scan.destroyedBytes,
-    };
-    this.#report(reason ?? '');
-    const { capacityBytes, reserveBytes } = this.#state.sizes;
-    this.#state.destroyed(this.#state.book.doomNewest(segmentsFor(capacityBytes + reserveBytes, geometry)));
-    await this.#grow(options.pages);
-    await this.#spender.rekeyDoomed();
-    await this.#trim();
-  }
-
-  #report(reason: string): void {
-    const { setAside, ...counts } = this.#found;
-    this.#state.destroyed(counts.destroyedBytes);
-    if (setAside.length + counts.damagedSegments + counts.damagedPages + counts.cutSegments === 0) return;
-    this.#state.events.emit('cache.damaged', { ...counts, setAside: setAside.join(' '), reason });
-  }
-
-  #resize(sizes: StorageCacheSizes): void {
-    this.#state.sizes = sizes;
-    const open = this.#writer.hasTail ? 1 : 0;
-    this.#state.destroyed(
-      this.#state.book.doomNewest(segmentsFor(sizes.capacityBytes, this.#state.geometry) - open),
-    );
-    this.#destroyDoomed();
-  }
-
-  /** After a failed opening there is no volume to grow: the next opening makes it as large as it must be. */
-  async #grow(pages: number): Promise<void> {
-    if (this.#state.volume === undefined) return;
-    const before = this.#state.volume.segmentCount;
-    await this.#state.volume.grow(pages);
-    this.#state.book.extend(before, this.#state.volume.segmentCount);
-  }
-
-  /** Gives back pages at the end that no size needs and nothing is stored in. */
-  async #trim(): Promise<void> {
-    const volume = this.#state.volume;
-    if (volume === undefined || this.#growths > 0) return;
-    const { keysPerPage } = this.#state.geometry;
-    let pages = volume.keys.count;
-    while (
-      pages > this.#pagesOf(this.#state.sizes) &&
-      this.#state.book.cut((pages - 1) * keysPerPage, pages * keysPerPage)
-    )
-      pages--;
-    if (pages === volume.keys.count) return;
-    try {
-      await volume.shrink(pages);
-    } finally {
-      this.#state.book.extend(pages * keysPerPage, volume.segmentCount);
-    }
-  }
-
-  /** All that a failure may have left undone; throws when the disk still refuses. */
-  async #heal(): Promise<void> {
-    if (this.#state.volume === undefined) return this.#openVolume();
-    await this.#state.volume.tryWriting();
-    for (const { segment, endBytes } of this.#state.doubtful.values()) {
-      const rest = Buffer.alloc(this.#state.geometry.segmentBytes - endBytes);
-      await this.#state.volume.writeSegment(segment, endBytes, rest);
-    }
-    await this.#grow(this.#pagesOf(this.#state.sizes));
-    this.#state.doubtful.clear();
-    await this.#spender.rekeyDoomed();
-  }
-
-  #pagesOf({ capacityBytes, reserveBytes }: StorageCacheSizes): number {
-    return pagesFor(segmentsFor(capacityBytes + reserveBytes, this.#state.geometry), this.#state.geometry);
+  get #mostBytes(): number {
+    return this.#state.sizes.capacityBytes + this.#state.sizes.reserveBytes;
   }
 }
 

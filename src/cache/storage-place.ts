@@ -31,7 +31,10 @@ export class VolumePlace {
     this.#dependencies = dependencies;
   }
 
-  /** Leaves both files or none, all of it durable; tells what it set aside. */
+  /**
+   * Leaves both files or none, all of it durable; tells what it set aside. `state-version-newer`: a later version of this
+   * program made one of them, and both stay as they are.
+   */
   async prepare(): Promise<{ readonly reason: string | undefined; readonly setAside: string[] }> {
     const { files } = this.#dependencies;
     await ensureDirectory(files, this.#options.directory);
@@ -53,15 +56,21 @@ export class VolumePlace {
 
   async #whyUnusable(names: readonly string[]): Promise<string | undefined> {
     const present = FILE_KINDS.filter((kind) => names.includes(kind));
-    if (present.length === 0) return undefined;
-    if (present.length === 1) return `${present.join()} stands alone`;
-    try {
-      const ids = await readCacheIds(this.#options, this.#dependencies);
-      return ids.segments.equals(ids.keys) ? undefined : 'the two files are of different caches';
-    } catch (error) {
-      if (!isEntropyError(error, 'state-damaged', 'state-version-newer')) throw error;
-      return `${error.code}: ${error.message}`;
+    const ids: Buffer[] = [];
+    const reasons: string[] = [];
+    for (const kind of present) {
+      try {
+        ids.push(await readCacheId(kind, this.#options, this.#dependencies));
+      } catch (error) {
+        if (!isEntropyError(error, 'state-damaged')) throw error;
+        reasons.push(`${error.code}: ${error.message}`);
+      }
     }
+    if (present.length === 1) return `${present.join()} stands alone`;
+    const [segments, keys] = ids;
+    if (segments !== undefined && keys !== undefined && !segments.equals(keys))
+      return 'the two files are of different caches';
+    return reasons[0];
   }
 }
 
@@ -77,19 +86,18 @@ function isUnfinished(names: readonly string[]): boolean {
   );
 }
 
-export async function readCacheIds(
+/** Throws `state-version-newer`, and `state-damaged` when the file is not of this cache. */
+export async function readCacheId(
+  kind: StorageFileKind,
   options: StorageVolumeOptions,
   { files, keyEncryptionKey }: StorageVolumeDependencies,
-): Promise<{ segments: Buffer; keys: Buffer }> {
-  const read = async (kind: StorageFileKind): Promise<Buffer> => {
-    const file = await openExisting(files, pathOf(options, kind));
-    try {
-      return decodeStorageHeader(kind, await file.read(0, HEADER_BYTES), options.geometry, keyEncryptionKey);
-    } finally {
-      await file.close();
-    }
-  };
-  return { segments: await read('segments'), keys: await read('keys') };
+): Promise<Buffer> {
+  const file = await openExisting(files, pathOf(options, kind));
+  try {
+    return decodeStorageHeader(kind, await file.read(0, HEADER_BYTES), options.geometry, keyEncryptionKey);
+  } finally {
+    await file.close();
+  }
 }
 
 export function pathOf({ directory }: StorageVolumeOptions, kind: StorageFileKind): string {

@@ -39,14 +39,20 @@ export interface ScanResult {
 /** Segments that are read together: 256 KiB by default, so that the event loop is never held for long. */
 const PIECE_SEGMENTS = 16;
 
-/** Looks at every segment of a volume, in pieces, and finds what each is. It changes nothing. */
+/**
+ * Looks at every segment of a volume, in pieces, and finds what each is. It changes nothing. `state-unreadable` when none of
+ * several segments can be read: that is the disk, and no damage.
+ */
 export async function scanVolume(volume: StorageVolume, geometry: Geometry): Promise<ScanResult> {
   const scan = new Scan(volume, geometry);
+  const failures: unknown[] = [];
+  const told = (error: unknown): undefined => void failures.push(error);
   for (let first = 0; first < volume.segmentCount; first += PIECE_SEGMENTS) {
     const count = Math.min(PIECE_SEGMENTS, volume.segmentCount - first);
-    const images = await readPiece(volume, first, count, geometry.segmentBytes);
+    const images = await readPiece(volume, first, count, geometry.segmentBytes, told);
     for (const [index, image] of images.entries()) scan.look(first + index, image);
   }
+  if (failures.length > 1 && failures.length === volume.segmentCount) throw failures[0];
   return scan.result();
 }
 
@@ -56,13 +62,14 @@ async function readPiece(
   first: number,
   count: number,
   segmentBytes: number,
+  told: (error: unknown) => undefined,
 ): Promise<(Buffer | undefined)[]> {
   const whole = await volume.readSegments(first, count * segmentBytes).catch(() => undefined);
   const images: (Buffer | undefined)[] = [];
   for (let index = 0; index < count; index++) {
     images.push(
       whole === undefined
-        ? await volume.readSegments(first + index, segmentBytes).catch(() => undefined)
+        ? await volume.readSegments(first + index, segmentBytes).catch(told)
         : whole.subarray(index * segmentBytes, (index + 1) * segmentBytes),
     );
   }

@@ -21,6 +21,10 @@ export function bytesOf(shares: readonly Share[]): number {
   return shares.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
+export function sizeOf(portions: readonly Portion[]): number {
+  return portions.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
 export function creditedUnitsOf(shares: readonly Share[]): number {
   return shares.reduce((sum, { origin, bytes }) => sum + bytes * origin.rateUnits, 0);
 }

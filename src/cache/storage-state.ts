@@ -2,6 +2,7 @@ import type { Counters } from '../base/counters.ts';
 import { isEntropyError, type EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { SegmentBook } from './segment-book.ts';
+import { RECORD_OVERHEAD_BYTES } from './segment-format.ts';
 import type { Geometry } from './storage-layout.ts';
 import type { StoredSegment } from './storage-scan.ts';
 import type { StorageVolume } from './storage-volume.ts';
@@ -13,12 +14,34 @@ export interface StorageCacheSizes {
   readonly reserveBytes: number;
 }
 
+/** What was found amiss. */
+export interface DamageReport {
+  /** Segments whose key is not here, which cannot be read, or which the file does not reach. */
+  readonly damagedSegments: number;
+  /** Key pages of which neither place opens; the bytes of their segments are lost. */
+  readonly damagedPages: number;
+  /** Segments of which only a first part opens. After a crash some are normal. */
+  readonly cutSegments: number;
+  /** Files that could not be used at all, by the names they were given. */
+  readonly setAside: readonly string[];
+  /** Payload that was lost with all that, as far as clear lengths tell. */
+  readonly destroyedBytes: number;
+}
+
+export const NOTHING_FOUND: DamageReport = {
+  damagedSegments: 0,
+  damagedPages: 0,
+  cutSegments: 0,
+  setAside: [],
+  destroyedBytes: 0,
+};
+
 /** What the parts of the storage cache share: its volume, its book, and whether the disk plays along. */
 export class StorageState {
   readonly geometry: Geometry;
   readonly events: EventSink;
   readonly counters: Counters;
-  readonly book = new SegmentBook();
+  readonly book: SegmentBook;
   /** Filled segments behind whose end a failed append may have left something. */
   readonly doubtful = new Map<number, StoredSegment>();
   sizes: StorageCacheSizes;
@@ -31,6 +54,7 @@ export class StorageState {
     dependencies: { readonly events: EventSink; readonly counters: Counters },
   ) {
     this.geometry = options.geometry;
+    this.book = new SegmentBook({ fullBytes: options.geometry.segmentBytes - RECORD_OVERHEAD_BYTES });
     this.sizes = { capacityBytes: options.capacityBytes, reserveBytes: options.reserveBytes };
     this.events = dependencies.events;
     this.counters = dependencies.counters;
@@ -64,12 +88,19 @@ export class StorageState {
     for (const { reject } of waiting) reject(error);
   }
 
+  /** Tells of damage, if it is any, and counts what was lost with it. */
+  damaged({ setAside, ...counts }: DamageReport, reason: string): void {
+    this.destroyed(counts.destroyedBytes);
+    if (setAside.length + counts.damagedSegments + counts.damagedPages + counts.cutSegments === 0) return;
+    this.events.emit('cache.damaged', { ...counts, setAside: setAside.join(' '), reason });
+  }
+
   destroyed(bytes: number): void {
     if (bytes > 0) this.counters.add('cache.bytes.destroyed', bytes);
   }
 }
 
-/** What a disk answers that does not let us. */
+/** What a disk answers that does not let us, or that holds what is not ours to touch. */
 export function isRefusal(error: unknown): error is EntropyError {
-  return isEntropyError(error, 'state-unwritable', 'state-unreadable');
+  return isEntropyError(error, 'state-unwritable', 'state-unreadable', 'state-version-newer');
 }

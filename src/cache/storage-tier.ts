@@ -40,12 +40,19 @@ export class StorageTier {
     if (this.#store.failure !== undefined) this.#probeLater();
   }
 
+  /** What is stored, whether it can be had now or not. */
   get bytes(): number {
     return this.#gaveNothing ? 0 : this.#store.bytes;
   }
 
+  /** What can be given out: nothing while the disk refuses to spend. */
+  get givableBytes(): number {
+    return this.#spendFailure === undefined ? this.bytes : 0;
+  }
+
+  /** Credit of what can be given out, in 1/1024 bit. */
   get creditedUnits(): number {
-    return this.#gaveNothing ? 0 : this.#store.creditedUnits;
+    return this.openable ? this.#store.creditedUnits : 0;
   }
 
   get sizeBytes(): number {
@@ -54,6 +61,11 @@ export class StorageTier {
 
   get roomBytes(): number {
     return this.#store.failure === undefined ? this.#store.roomBytes : 0;
+  }
+
+  /** What an orderly stop could store now; while the disk refuses nobody knows, and memory goes on without it. */
+  get stopRoomBytes(): number {
+    return this.#store.failure === undefined ? this.#store.stopRoomBytes : Infinity;
   }
 
   /** Why the disk refuses, for people; empty while it does not. */
@@ -68,7 +80,7 @@ export class StorageTier {
 
   /** True when `open` may give a segment. */
   get openable(): boolean {
-    return this.bytes > 0 && this.#spendFailure === undefined;
+    return this.givableBytes > 0;
   }
 
   /** Stores as many of the bytes as there is room for, from the first on; they are durable when it resolves. */
@@ -95,11 +107,12 @@ export class StorageTier {
     }
   }
 
-  /** The orderly stop: stores the portions, with the room kept for them, and wipes them; false when the disk refuses. */
-  async keep(portions: readonly Portion[]): Promise<boolean> {
+  /** The orderly stop: stores the portions, with the room kept for them, and wipes them; gives how many bytes are durable. */
+  async keep(portions: readonly Portion[]): Promise<number> {
     try {
-      const failure = portions.length === 0 ? undefined : await this.#tracked(this.#store.store(portions));
-      return failure === undefined;
+      if (portions.length === 0) return 0;
+      if (this.#store.failure !== undefined) await this.#store.probe(); // the last chance
+      return await this.#store.store(portions);
     } finally {
       for (const { bytes } of portions) wipe(bytes);
     }
@@ -118,6 +131,15 @@ export class StorageTier {
     this.#stopped = true;
     this.#probe?.cancel();
     await Promise.allSettled([...this.#underWay]);
+  }
+
+  /** All that was stored is durable already, so a disk that refuses changes nothing. */
+  async close(): Promise<void> {
+    try {
+      await this.#store.close();
+    } catch (error) {
+      if (!isEntropyError(error)) throw error;
+    }
   }
 
   /** Waits for work on the disk; gives why the disk refused it. */

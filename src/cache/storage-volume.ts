@@ -8,7 +8,7 @@ import {
   FILE_KINDS,
   openExisting,
   pathOf,
-  readCacheIds,
+  readCacheId,
   UNFINISHED,
   type StorageVolumeDependencies,
   type StorageVolumeOptions,
@@ -109,8 +109,11 @@ export class StorageVolume {
   /** Lets go of the files and wipes the keys. */
   async close(): Promise<void> {
     this.keys.wipe();
-    await this.#segments.close();
-    await this.keys.close();
+    try {
+      await this.#segments.close();
+    } finally {
+      await this.keys.close();
+    }
   }
 
   #offsetOf(segment: number): number {
@@ -154,17 +157,27 @@ async function attach(
   dependencies: StorageVolumeDependencies,
 ): Promise<OpenedVolume> {
   const { segmentBytes, keysPerPage } = options.geometry;
-  const { segments: cacheId } = await readCacheIds(options, dependencies);
-  const segments = await openExisting(dependencies.files, pathOf(options, 'segments'));
-  const keysFile = await openExisting(dependencies.files, pathOf(options, 'keys'));
-  const present = Math.floor(((await segments.sizeBytes()) - FILE_HEADER_BYTES) / segmentBytes);
-  const pages = Math.max(
-    Math.ceil(present / keysPerPage),
-    KeyPages.countIn(await keysFile.sizeBytes(), keysPerPage),
-  );
-  const keys = await KeyPages.read(keyOptions(options, cacheId, pages), { ...dependencies, file: keysFile });
-  const volume = new StorageVolume(options, dependencies, { cacheId, keys, segments });
-  return { volume, missingSegments: missingFrom(volume, Math.max(0, present), keysPerPage) };
+  const cacheId = await readCacheId('segments', options, dependencies);
+  const opened: DurableFile[] = [];
+  const open = async (kind: StorageFileKind): Promise<DurableFile> => {
+    const file = await openExisting(dependencies.files, pathOf(options, kind));
+    opened.push(file);
+    return file;
+  };
+  try {
+    const [segments, file] = [await open('segments'), await open('keys')];
+    const present = Math.floor(((await segments.sizeBytes()) - FILE_HEADER_BYTES) / segmentBytes);
+    const pages = Math.max(
+      Math.ceil(present / keysPerPage),
+      KeyPages.countIn(await file.sizeBytes(), keysPerPage),
+    );
+    const keys = await KeyPages.read(keyOptions(options, cacheId, pages), { ...dependencies, file });
+    const volume = new StorageVolume(options, dependencies, { cacheId, keys, segments });
+    return { volume, missingSegments: missingFrom(volume, Math.max(0, present), keysPerPage) };
+  } catch (error) {
+    for (const file of opened) await file.close().catch(() => undefined); // the first error is the one to tell
+    throw error;
+  }
 }
 
 function missingFrom(volume: StorageVolume, present: number, keysPerPage: number): number {

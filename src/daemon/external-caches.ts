@@ -24,15 +24,14 @@ export async function openExternalCaches(
   { stateDirectory, keyEncryptionKey, sizes, feeders }: CacheStart,
   dependencies: ExternalCachesDependencies,
 ): Promise<Reservoir> {
-  const files = await NodeFiles.open({ root: stateDirectory });
   try {
+    const files = await NodeFiles.open({ root: stateDirectory });
     const reserveBytes = storageReserveBytes(sizes.memoryBytes);
     const storage = await StorageCache.open(
-      { directory: DIRECTORY, capacityBytes: sizes.storageBytes, reserveBytes },
+      // Whoever is not enrolled now was revoked before: what he left is not used.
+      { directory: DIRECTORY, capacityBytes: sizes.storageBytes, reserveBytes, feeders: new Set(feeders) },
       { ...dependencies, files, keyEncryptionKey },
     );
-    // A revocation reaches what is stored only in memory: whoever is not enrolled now was revoked before.
-    for (const feeder of storage.feeders) if (!feeders.includes(feeder)) storage.voidFeeder(feeder);
     return new Reservoir(sizes, { ...dependencies, storage });
   } finally {
     wipe(keyEncryptionKey);

@@ -13,30 +13,38 @@ const HYSTERESIS = 1.1;
 export type WarningHours = (typeof WARNING_HOURS)[number];
 
 /**
- * How long the cached external entropy lasts at the present draw: credited bits cached, over the exponentially weighted mean of
- * credited bits drawn a second. Time is passed in, in milliseconds of a clock that does not go back.
+ * How long the cached external entropy lasts at the present draw: credited bits cached, over what is drawn a second. That is what is
+ * planned, or the exponentially weighted mean since the first draw if that is more. Time is passed in, in milliseconds of a clock
+ * that does not go back.
  */
 export class Runway {
-  readonly #startMs: number;
+  /** Of the first draw: what was before it says nothing of how fast is drawn. */
+  #startMs: number | undefined;
+  #plannedUnits = 0;
   readonly #told = new Set<WarningHours>();
   /** Units drawn, each weighted by its age at #atMs. */
   #weightedUnits = 0;
-  #atMs: number;
+  #atMs = 0;
 
-  constructor(nowMs: number) {
-    this.#startMs = nowMs;
-    this.#atMs = nowMs;
+  /** Credit that will be drawn a second by what is configured, in 1/1024 bit. */
+  plan(unitsPerSecond: number): void {
+    this.#plannedUnits = unitsPerSecond;
   }
 
   /** Credit was drawn, in 1/1024 bit. */
   drew(units: number, nowMs: number): void {
+    this.#startMs ??= nowMs;
     this.#weightedUnits = this.#decayed(nowMs) + units;
     this.#atMs = Math.max(this.#atMs, nowMs);
   }
 
-  /** Credit drawn per second, in 1/1024 bit; 0 in the first minute, which is too short to tell. */
+  /** Credit drawn per second, in 1/1024 bit: as planned in the first minute, which is too short to tell. */
   unitsPerSecond(nowMs: number): number {
-    const observedMs = nowMs - this.#startMs;
+    return Math.max(this.#plannedUnits, this.#measured(nowMs));
+  }
+
+  #measured(nowMs: number): number {
+    const observedMs = nowMs - (this.#startMs ?? nowMs);
     if (observedMs < MINIMUM_OBSERVED_MS) return 0;
     // Of a long past the weights sum to the time constant; of a short one to less.
     const weightMs = TIME_CONSTANT_MS * -Math.expm1(-observedMs / TIME_CONSTANT_MS);

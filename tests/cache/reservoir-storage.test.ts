@@ -91,7 +91,6 @@ test('an orderly restart keeps every byte and its credit, and each is drawn once
   }
   source.drew(await draw(first, 10_000));
   await first.reservoir.stop();
-  await first.storage.close();
   const second = await begin(files);
   assert.is(second.reservoir.bytes, 200 * KIB - 10_000);
   assert.is(second.reservoir.creditedUnits, (200 * KIB - 10_000) * ORIGIN.rateUnits);
@@ -115,10 +114,60 @@ test('a full restart leaves memory no more room than the next orderly stop can s
     const before = life.reservoir.bytes;
     assert.ok(before >= 319 * KIB - start * KIB, `${before} bytes are cached`);
     await life.reservoir.stop();
-    await life.storage.close();
     life = await begin(files);
     assert.is(life.reservoir.bytes, before, `after stop ${start}`);
   }
+});
+
+test('restarts that leave little do not use up the room', async () => {
+  const files = new SimulatedFiles();
+  const source = new Fed();
+  for (let start = 0; start < 40; start++) {
+    const life = await begin(files);
+    assert.ok(life.storage.roomBytes >= 14 * 16 * KIB, `start ${start}: ${life.storage.roomBytes}`);
+    await life.storage.append(source.bytes(64), ORIGIN);
+    if (start % 2 === 0) await life.reservoir.stop(); // else the process dies
+  }
+});
+
+test('the reserve lets both caches be full, though each 256 bytes in memory are of another feeder', async () => {
+  const { reservoir } = await begin(new SimulatedFiles());
+  for (let frame = 0; frame < 256; frame++) {
+    await reservoir.receive(new Uint8Array(256), { feeder: 1 + (frame % 2), rateUnits: 1 });
+  }
+  while (reservoir.roomBytes > 0) await reservoir.receive(new Uint8Array(16 * KIB), ORIGIN);
+  const { memoryBytes, storedBytes } = reservoir.report();
+  assert.equal([memoryBytes, storedBytes], [64 * KIB, 256 * KIB]);
+  await reservoir.stop();
+  assert.is(reservoir.report().storedBytes, 320 * KIB);
+});
+
+test('an orderly stop with both caches full loses nothing, whoever filled them and in whatever pieces', async () => {
+  const piece = fc.record({
+    feeder: fc.integer({ min: 1, max: 9 }),
+    bytes: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 32, max: 65_536 })),
+    drawn: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 30_000 })),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 30 }), async (pieces) => {
+      const files = new SimulatedFiles();
+      for (let start = 0; start < 3; start++) {
+        const life = await begin(files);
+        // Over and over, until nothing is taken any more.
+        for (let took = 1, round = 0; took > 0 && round < 3000; round++) {
+          const { feeder, bytes, drawn } = pieces[round % pieces.length] ?? { feeder: 1, bytes: 1, drawn: 0 };
+          const origin = { feeder: feeder + (round % 2), rateUnits: 100 };
+          const taken = await life.reservoir.receive(new Uint8Array(bytes), origin);
+          took = taken.memoryBytes + taken.storedBytes;
+          if (round < 2 * pieces.length) await draw(life, drawn);
+        }
+        const before = life.reservoir.bytes;
+        await life.reservoir.stop();
+        assert.is(life.storage.bytes, before, `stop ${start}`);
+      }
+    }),
+    { numRuns: count(8, 100) },
+  );
 });
 
 test('any use with deaths of the process: no byte twice, no more stored bytes lost than the opened segments', async () => {
@@ -139,7 +188,6 @@ test('any use with deaths of the process: no byte twice, no more stored bytes lo
           const before = life.reservoir.bytes;
           const storedBytes = life.storage.bytes;
           if (kind === 'stop') await life.reservoir.stop();
-          if (kind === 'stop') await life.storage.close();
           life = await begin(files);
           if (kind === 'stop') assert.is(life.reservoir.bytes, before);
           else assert.is(life.reservoir.bytes, storedBytes, 'all that was not opened');
@@ -179,6 +227,17 @@ test('a disk that stops spending: the caches say so, and go on by themselves whe
   assert.is(life.reservoir.report().storageFailure, '');
   for (const id of ['cache.storage.failed', 'entropy.memory.exhausted', 'cache.storage.healed'] as const)
     assert.ok(life.events.ids.includes(id), id);
+});
+
+test('the stop after one failed sync keeps what memory holds', async () => {
+  const files = new SimulatedFiles();
+  const life = await begin(files);
+  files.fault = failing('sync', 'cache/segments');
+  for (let frame = 0; frame < 17; frame++) await life.reservoir.receive(new Uint8Array(4 * KIB), ORIGIN);
+  files.fault = undefined;
+  assert.ok(life.storage.failure !== undefined);
+  await life.reservoir.stop();
+  assert.is((await begin(files)).reservoir.bytes, 64 * KIB);
 });
 
 test('power failure at any moment of a refill and a stop: what was drawn never comes back', async () => {

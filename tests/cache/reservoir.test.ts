@@ -4,7 +4,7 @@ import { isAllZero } from '../../src/base/bytes.ts';
 import { Counters } from '../../src/base/counters.ts';
 import { EventBus } from '../../src/base/events.ts';
 import type { Origin } from '../../src/cache/origin.ts';
-import { Reservoir, type Drawn } from '../../src/cache/reservoir.ts';
+import { Reservoir, storageReserveBytes, type Drawn } from '../../src/cache/reservoir.ts';
 import { FakeClock, settle } from '../fakes/fake-clock.ts';
 import { rejectsWith } from '../rejects.ts';
 import { FakeSegmentStore } from './segment-store-fake.ts';
@@ -207,6 +207,23 @@ test('a disk that refuses to spend: memory runs out, the events say so, and a re
   assert.equal([reservoir.level, told()], ['normal', ['entropy.watermark.above']]);
 });
 
+test('what the disk refuses to spend is told as stored, but nothing counts on it', async () => {
+  const { reservoir, store, draw, clock } = newReservoir(
+    new FakeSegmentStore(256 * KIB).fill(64 * KIB, FULL),
+  );
+  await reservoir.start();
+  await reservoir.receive(filled(1000), FULL);
+  store.refusing = 'spending';
+  draw(16 * KIB);
+  await settle();
+  assert.equal([reservoir.bytes, reservoir.creditedUnits], [1000, 1000 * 8192]);
+  assert.is(reservoir.servableUnits, 0, 'a fifth of what was there before is still kept');
+  assert.equal([reservoir.report().storedBytes, reservoir.report().creditedBits], [48 * KIB, 8000]);
+  store.refusing = 'nothing';
+  await clock.advance(10_000);
+  assert.equal([reservoir.bytes, reservoir.creditedUnits], [48 * KIB + 1000, (48 * KIB + 1000) * 8192]);
+});
+
 test('room is told at once when there was none, and then at most every 50 ms', async () => {
   const { reservoir, store, clock, draw } = newReservoir(new FakeSegmentStore(0));
   await reservoir.start();
@@ -273,13 +290,35 @@ test('a stop while a segment is on its way waits for it and stores it again', as
   assert.equal([store.bytes, clock.pendingTimers], [30 * KIB, 0]);
 });
 
+test('a second stop waits for the first; the storage is closed once, behind all', async () => {
+  const { reservoir, store } = newReservoir();
+  await reservoir.start();
+  await reservoir.receive(filled(5000), FULL);
+  const first = reservoir.stop();
+  await reservoir.stop();
+  assert.equal([store.bytes, store.closed], [5000, 1]);
+  await first;
+  assert.is(store.closed, 1);
+});
+
+test('a stop asks a disk that refused once more, and keeps all when it takes writes again', async () => {
+  const { reservoir, store, counters } = newReservoir();
+  await reservoir.start();
+  await reservoir.receive(filled(64 * KIB), FULL);
+  store.refusing = 'writes';
+  await reservoir.receive(filled(100), FULL);
+  store.refusing = 'nothing';
+  await reservoir.stop();
+  assert.equal([store.bytes, counters.value('cache.bytes.destroyed')], [64 * KIB, 0]);
+});
+
 test('a stop on a disk that refuses destroys what memory holds, and counts it', async () => {
   const { reservoir, store, counters, memory } = newReservoir();
   await reservoir.start();
   await reservoir.receive(filled(5000), FULL);
   store.refusing = 'writes';
   await reservoir.stop();
-  assert.equal([store.bytes, counters.value('cache.bytes.destroyed')], [0, 5000]);
+  assert.equal([store.bytes, store.closed, counters.value('cache.bytes.destroyed')], [0, 1, 5000]);
   assert.ok(isAllZero(memory()));
 });
 
@@ -301,6 +340,53 @@ test('another size: what fits stays in memory, what does not goes to storage, th
   );
   assert.equal([store.bytes, report.storageSizeBytes], [60 * KIB, 60 * KIB]);
   assert.is(counters.value('cache.bytes.destroyed'), 100 * KIB - 92 * KIB);
+});
+
+test('a size that is committed while a segment is on its way waits for it, and nothing is lost', async () => {
+  const store = new FakeSegmentStore(256 * KIB).fill(64 * KIB, FULL);
+  const { reservoir, draw, told } = newReservoir(store);
+  await reservoir.start();
+  store.hold();
+  draw(10 * KIB);
+  const before = reservoir.bytes + 16 * KIB; // with the segment that is on its way
+  const sizes = { memoryBytes: 8 * KIB, lowWatermarkPercent: 50, storageBytes: 256 * KIB };
+  (await reservoir.prepareSizes(sizes)).commit();
+  assert.is(reservoir.report().memorySizeBytes, 64 * KIB);
+  store.letGo?.();
+  await settle();
+  assert.is(reservoir.report().memorySizeBytes, 8 * KIB);
+  assert.is(reservoir.bytes, before);
+  assert.equal(told(), ['cache.resized']);
+});
+
+test('the reserve that is kept from serving counts a segment that is on its way', async () => {
+  const store = new FakeSegmentStore(256 * KIB).fill(32 * KIB, FULL);
+  const { reservoir, draw } = newReservoir(store);
+  await reservoir.start();
+  store.hold();
+  draw(16 * KIB);
+  await reservoir.receive(filled(1000), FULL);
+  reservoir.voidFeeder(DRBG.feeder);
+  assert.is(reservoir.servableUnits, 0);
+  store.letGo?.();
+  await settle();
+  assert.is(reservoir.servableUnits, Math.floor(0.8 * (16 * KIB + 1000) * 8192));
+});
+
+test('the reserve for the stop: memory, the record of each of its chunks of 256 bytes and of one more, a segment', () => {
+  assert.is(storageReserveBytes(512 * KIB), 512 * KIB + 2049 * 25 + 16 * KIB);
+});
+
+test('memory takes no more than the next orderly stop could store', async () => {
+  const store = new FakeSegmentStore(0);
+  const { reservoir } = newReservoir(store);
+  await reservoir.start();
+  store.stopRoom = 1000;
+  // Each portion costs 25 bytes more.
+  assert.is(reservoir.roomBytes, 975);
+  await reservoir.receive(filled(100), FULL);
+  await reservoir.receive(filled(100), DRBG);
+  assert.is(reservoir.roomBytes, 1000 - 200 - 3 * 25);
 });
 
 test('a size for which the disk has no space changes nothing', async () => {

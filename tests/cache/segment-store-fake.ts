@@ -13,6 +13,8 @@ export class FakeSegmentStore implements SegmentStore {
   letGo: (() => void) | undefined;
   readonly voided: number[] = [];
   probes = 0;
+  closed = 0;
+  stopRoom = Infinity;
   readonly #segmentBytes: number;
   #waitingBytes = 0;
   #held: Promise<void> = Promise.resolve();
@@ -32,6 +34,10 @@ export class FakeSegmentStore implements SegmentStore {
 
   get roomBytes(): number {
     return this.failure === undefined ? this.capacityBytes - this.bytes - this.#waitingBytes : 0;
+  }
+
+  get stopRoomBytes(): number {
+    return this.failure === undefined ? this.stopRoom : 0;
   }
 
   /** Takes wait from now on. */
@@ -63,10 +69,12 @@ export class FakeSegmentStore implements SegmentStore {
     return segment;
   }
 
-  async store(portions: readonly Portion[]): Promise<void> {
+  async store(portions: readonly Portion[]): Promise<number> {
     await Promise.resolve();
-    if (this.refusing === 'writes') throw this.#fail();
+    if (this.refusing === 'writes') this.#fail();
+    if (this.failure !== undefined) return 0;
     for (const { bytes, origin } of portions) this.#add(bytes.slice(), origin);
+    return portions.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   voidFeeder(feeder: number): void {
@@ -86,6 +94,11 @@ export class FakeSegmentStore implements SegmentStore {
     this.probes++;
     if (this.refusing === 'nothing') this.failure = undefined;
     return Promise.resolve(this.refusing === 'nothing');
+  }
+
+  close(): Promise<void> {
+    this.closed++;
+    return Promise.resolve();
   }
 
   #add(bytes: Uint8Array, origin: Origin): void {

@@ -38,7 +38,7 @@ test('gives back what was stored, oldest segment first, with its origin', async 
   assert.equal([cache.bytes, cache.creditedUnits], [0, 0]);
 });
 
-test('credit and order survive a restart, and nothing is written on the way', async () => {
+test('credit survives a restart, and nothing is written on the way; what was left partly filled comes first, then the oldest', async () => {
   const files = new SimulatedFiles();
   const first = await openStorage(files);
   await first.append(tagged(1, 2 * FULL_BYTES), ORIGIN);
@@ -49,7 +49,7 @@ test('credit and order survive a restart, and nothing is written on the way', as
   const second = await openStorage(files);
   assert.equal([second.bytes, second.creditedUnits], [2 * FULL_BYTES + 10, creditedUnits]);
   assert.equal(await contentsOf(files), before);
-  assert.equal(bytesOf(await takeAll(second)), Buffer.concat([tagged(1, 2 * FULL_BYTES), tagged(2, 10)]));
+  assert.equal(bytesOf(await takeAll(second)), Buffer.concat([tagged(2, 10), tagged(1, 2 * FULL_BYTES)]));
   assert.is((await openStorage(files)).bytes, 0);
 });
 
@@ -126,30 +126,57 @@ test('the orderly stop joins neighbours of one origin, and may use the reserve',
   const cache = await openStorage(files, { segments: 2, reserveSegments: 2 });
   await cache.append(tagged(1, 2 * SURE_BYTES), ORIGIN);
   assert.is(cache.roomBytes, 0);
-  await cache.store([
+  const portions = [
     { origin: ORIGIN, bytes: tagged(2, 30) },
     { origin: ORIGIN, bytes: tagged(3, 30) },
     { origin: OTHER, bytes: tagged(4, 100) },
-  ]);
+  ];
+  assert.is(await cache.store(portions), 160);
   await cache.close();
   const again = await openStorage(files, { segments: 2, reserveSegments: 2 });
   assert.equal([again.bytes, again.roomBytes], [2 * SURE_BYTES + 160, 0]);
-  const portions = await takeAll(again);
+  const [last, ...first] = [await again.takeSegment(), ...(await takeAll(again))];
   const expected = [tagged(1, 2 * SURE_BYTES), tagged(2, 30), tagged(3, 30), tagged(4, 100)];
-  assert.equal(bytesOf(portions), Buffer.concat(expected));
+  assert.equal(bytesOf([...first, ...(last ?? [])]), Buffer.concat(expected));
   assert.is(
-    portions.filter(({ origin }) => origin.feeder === 1).length,
-    3,
-    'two records, and one of those joined',
+    first.length + (last?.length ?? 0),
+    4,
+    'two records of the append, split, and one for each origin',
   );
 });
 
-test('what does not fit at the orderly stop is counted as destroyed', async () => {
-  const counters = new Counters();
-  const cache = await openStorage(new SimulatedFiles(), { segments: 1, reserveSegments: 1, counters });
-  await cache.store([{ origin: ORIGIN, bytes: tagged(1, 3 * SURE_BYTES) }]);
+test('the orderly stop tells how much of what it was given found room', async () => {
+  const cache = await openStorage(new SimulatedFiles(), { segments: 1, reserveSegments: 1 });
+  assert.is(await cache.store([{ origin: ORIGIN, bytes: tagged(1, 3 * SURE_BYTES) }]), 2 * SURE_BYTES);
   assert.is(cache.bytes, 2 * SURE_BYTES);
-  assert.is(counters.value('cache.bytes.destroyed'), SURE_BYTES);
+});
+
+test('a reserve that an orderly stop filled outlives every change that does not shrink the whole', async () => {
+  const files = new SimulatedFiles();
+  const sizes = { segments: 2, reserveSegments: 2 };
+  const first = await openStorage(files, sizes);
+  await first.append(tagged(1, 2 * SURE_BYTES), ORIGIN);
+  await first.store([{ origin: ORIGIN, bytes: tagged(2, 2 * SURE_BYTES) }]);
+  await first.close();
+  const cache = await openStorage(files, sizes);
+  for (const capacityBytes of [2 * SURE_BYTES, 3 * SURE_BYTES]) {
+    (await cache.prepareSize({ capacityBytes, reserveBytes: 4 * SURE_BYTES - capacityBytes })).commit();
+    assert.is(cache.bytes, 4 * SURE_BYTES);
+  }
+  assert.is(bytesOf(await takeAll(cache)).length, 4 * SURE_BYTES);
+});
+
+test('what feeders stored that are not enrolled any more is not given out', async () => {
+  const files = new SimulatedFiles();
+  const first = await openStorage(files);
+  await first.append(tagged(1, FULL_BYTES), OTHER);
+  await first.append(tagged(2, 50), OTHER);
+  await first.append(tagged(3, 50), ORIGIN);
+  await first.close();
+  const counters = new Counters();
+  const cache = await openStorage(files, { feeders: new Set([ORIGIN.feeder]), counters });
+  assert.equal([cache.bytes, counters.value('cache.bytes.destroyed')], [50, FULL_BYTES + 50]);
+  assert.equal(bytesOf(await takeAll(cache)), tagged(3, 50));
 });
 
 test('a voided feeder is not given out any more, wherever its bytes are', async () => {
@@ -276,7 +303,8 @@ test('on a real file system, at full size: portions are buffers of their own', a
     await Promise.all(Array.from({ length: 20 }, (_, tag) => cache.append(tagged(tag, 4096), ORIGIN)));
     await cache.close();
     const again = await openStorage(files, options);
-    const portions = await takeAll(again);
+    const partial = (await again.takeSegment()) ?? [];
+    const portions = [...(await takeAll(again)), ...partial];
     const expected = Array.from({ length: 20 }, (_, tag) => tagged(tag, 4096));
     assert.equal(bytesOf(portions), Buffer.concat(expected));
     assert.ok(portions.every(({ bytes }) => bytes.byteLength === bytes.buffer.byteLength));

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
 import type { StorageCache } from '../../src/cache/storage-cache.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
+import { rejectsWith } from '../rejects.ts';
 import {
   bytesOf,
   contentsOf,
@@ -197,8 +198,6 @@ test('a short keys file loses the segments of the missing pages', async () => {
 const UNUSABLE: Record<string, (contents: Contents, foreign: Contents) => Partial<Contents>> = {
   'a header of segments that is altered': ({ segments, keys }) => ({ segments: altered(segments, 12), keys }),
   'a header of keys that is altered': ({ segments, keys }) => ({ segments, keys: altered(keys, 40) }),
-  'a newer format of segments': ({ segments, keys }) => ({ segments: altered(segments, 11, 3), keys }),
-  'a newer format of keys': ({ segments, keys }) => ({ segments, keys: altered(keys, 11, 3) }),
   'no file of a cache': ({ keys }) => ({ segments: Buffer.from('not a cache'), keys }),
   'an empty file': ({ segments }) => ({ segments, keys: Buffer.alloc(0) }),
   'the keys of another cache': ({ segments }, { keys }) => ({ segments, keys }),
@@ -224,11 +223,32 @@ for (const [what, change] of Object.entries(UNUSABLE)) {
   });
 }
 
-test('a newer format is named by its code', async () => {
-  const { segments, keys } = await fourSegments();
-  const { events } = await opened({ segments: altered(segments, 11, 3), keys });
-  assert.match(String(events.seen[0]?.detail.reason), /^state-version-newer: /);
-});
+const NEWER: Record<string, (contents: Contents) => Partial<Contents>> = {
+  segments: ({ segments, keys }) => ({ segments: altered(segments, 11, 3), keys }),
+  keys: ({ segments, keys }) => ({ segments, keys: altered(keys, 11, 3) }),
+  'keys beside damaged segments': ({ segments, keys }) => ({
+    segments: altered(segments, 12),
+    keys: altered(keys, 11, 3),
+  }),
+  'keys alone': ({ keys }) => ({ keys: altered(keys, 11, 3) }),
+};
+
+for (const [what, change] of Object.entries(NEWER)) {
+  test(`a newer format of ${what}: refused with its code, and nothing is touched`, async () => {
+    const contents = change(await fourSegments());
+    const files = await filesWith(contents);
+    const events = new EventLog();
+    const cache = await openStorage(files, { ...FOUR, events });
+    assert.is(cache.failure?.code, 'state-version-newer');
+    assert.equal([cache.roomBytes, cache.found.setAside, events.ids], [0, [], ['cache.storage.failed']]);
+    assert.is(await cache.probe(), false);
+    await rejectsWith(cache.append(tagged(1, 1), ORIGIN), 'state-version-newer');
+    await cache.close();
+    assert.equal(await files.list('cache'), Object.keys(contents).sort());
+    const { segments, keys } = { segments: Buffer.alloc(0), keys: Buffer.alloc(0), ...contents };
+    assert.equal(await contentsOf(files), { segments, keys });
+  });
+}
 
 test('another key-encryption key opens nothing', async () => {
   const { cache, tags } = await opened(await fourSegments(), { key: Buffer.alloc(32, 'x') });

@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
 import type { StorageCache } from '../../src/cache/storage-cache.ts';
+import { DEFAULT_GEOMETRY } from '../../src/cache/storage-layout.ts';
 import { failing, SimulatedFiles } from '../durable/simulated-files.ts';
 import { rejectsWith } from '../rejects.ts';
 import {
@@ -129,16 +130,32 @@ test('a voided segment whose key cannot be destroyed now is destroyed when the d
   assert.is(cache.bytes, 10);
 });
 
-test('a segment that cannot be read any more is given up, and the next one is taken', async () => {
-  const { files, cache, counters } = await withSomething();
-  await cache.append(tagged(2, FULL_BYTES), ORIGIN);
-  let reads = 0;
+test('no disk at the start, and feeders revoked meanwhile: what they stored stays unused when the disk is back', async () => {
+  const files = new SimulatedFiles();
+  const first = await openStorage(files);
+  await first.append(tagged(1, 100), { ...ORIGIN, feeder: 2 });
+  await first.append(tagged(2, 100), ORIGIN);
+  await first.close();
+  files.fault = failing('list');
+  const cache = await openStorage(files, { feeders: new Set([ORIGIN.feeder]) });
+  files.fault = undefined;
+  assert.is(await cache.probe(), true);
+  assert.is(cache.bytes, 100);
+  assert.equal(bytesOf(await takeAll(cache)), tagged(2, 100));
+});
+
+test('an orderly stop of which the disk refuses a part tells what is durable', async () => {
+  const files = new SimulatedFiles();
+  const cache = await openStorage(files, { geometry: DEFAULT_GEOMETRY, capacityBytes: 1 << 20 });
+  let syncs = 0;
   files.fault = (asked, path) =>
-    asked === 'read' && reads++ === 0 ? failing('read')(asked, path) : undefined;
-  assert.equal(bytesOf(await cache.takeSegment()), tagged(2, FULL_BYTES).subarray(346));
-  assert.is(counters.value('cache.bytes.destroyed'), 446, 'two records of the first segment');
-  assert.is(await cache.takeSegment(), undefined);
-  assert.is(cache.bytes, 0);
+    asked === 'sync' && path === 'cache/segments' && syncs++ === 1 ? failing('sync')(asked, path) : undefined;
+  const portions = [1, 2].map((feeder) => ({
+    origin: { ...ORIGIN, feeder },
+    bytes: tagged(feeder, 200_000), // each is a batch of its own
+  }));
+  assert.is(await cache.store(portions), 200_000);
+  assert.is(cache.bytes, 200_000);
 });
 
 test.run();

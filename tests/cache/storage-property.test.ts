@@ -280,6 +280,7 @@ test('any bytes in the place of part of either file: it opens, and goes on', asy
       Buffer.from(bytes).copy(copy, offset);
       const changed = { ...contents, [name]: cut ? copy.subarray(0, offset) : copy };
       const cache = await openStorage(await filesWith(changed));
+      if (cache.failure?.code === 'state-version-newer') return; // a higher version number: refused as it is
       assert.is(cache.failure, undefined);
       for (;;) {
         const portions = await cache.takeSegment();

@@ -1,7 +1,18 @@
+import type { Clock } from '../base/clock.ts';
 import type { EntropyError } from '../base/errors.ts';
+import type { RandomSource } from '../base/random.ts';
 import type { LevelReport } from '../protocol/frame-payloads.ts';
 import type { Hello, Welcome } from '../protocol/handshake-messages.ts';
 import type { Receipt } from '../protocol/receipt.ts';
+
+export interface FeedClientDependencies {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Told what happens, at once and in order. */
+  readonly observe?: (event: FeedClientEvent) => void;
+  /** Gets each verified receipt as its 264 bytes, in order: the stuff of a receipts file. */
+  readonly keepReceipt?: (record: Uint8Array) => void;
+}
 
 /** What a client tells of its feed. */
 export type FeedClientEvent =

@@ -5,26 +5,16 @@ import type { RandomSource } from '../base/random.ts';
 import type { Enrolment } from '../protocol/enrolment-file.ts';
 import type { HostFrame } from '../protocol/frame-payloads.ts';
 import type { Welcome } from '../protocol/handshake-messages.ts';
-import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import { Changes } from './changes.ts';
-import type { FeedClientEvent, FeedLink } from './feed-client-events.ts';
-import { FeedConnection } from './feed-connection.ts';
-import { GrantQueue } from './grant-queue.ts';
-import { UnsettledFrames } from './unsettled-frames.ts';
+import type { FeedClientDependencies, FeedClientEvent, FeedLink } from './feed-client-events.ts';
+import type { FeedConnection } from './feed-connection.ts';
+import { assertPayloadLength, GrantQueue } from './grant-queue.ts';
+import { closedBy, HostError } from './host-error.ts';
+import { type OpenConnection, openConnection } from './open-connection.ts';
+import { ReceiptDesk, RECORDS_AT_A_TIME } from './receipt-desk.ts';
 
-export type FeedClientOptions = Enrolment;
-
-export interface FeedClientDependencies {
-  readonly clock: Clock;
-  readonly random: RandomSource;
-  /** Told what happens, at once and in order. */
-  readonly observe?: (event: FeedClientEvent) => void;
-  /** Gets each verified receipt as its 264 bytes, in order: the stuff of a receipts file. */
-  readonly keepReceipt?: (record: Uint8Array) => void;
-}
-
-/** Frames on their way at most; an answer to one `ask` holds the receipts of all of them. */
+/** Frames on their way at most. */
 const MAXIMUM_UNSETTLED_FRAMES = 128;
 
 /** How long an orderly end waits for the last receipts and the signed end. */
@@ -42,25 +32,34 @@ export class FeedClient {
   readonly #random: RandomSource;
   readonly #observe: (event: FeedClientEvent) => void;
   readonly #grants: GrantQueue;
-  readonly #unsettled: UnsettledFrames;
+  readonly #receipts: ReceiptDesk;
   readonly #changes = new Changes();
   #connection: FeedConnection | undefined;
   #isResumed = false;
-  #hasAnswer = false;
+  #isAsking = false;
   #failure: EntropyError | undefined;
 
-  constructor(options: FeedClientOptions, dependencies: FeedClientDependencies) {
+  constructor(options: Enrolment, dependencies: FeedClientDependencies) {
     this.#enrolment = options;
     this.#clock = dependencies.clock;
     this.#random = dependencies.random;
     this.#observe = dependencies.observe ?? (() => undefined);
     this.#grants = new GrantQueue({ clock: this.#clock, available: () => this.#availableBytes() });
-    this.#unsettled = new UnsettledFrames(options, { keep: dependencies.keepReceipt ?? (() => undefined) });
+    this.#receipts = new ReceiptDesk(options, {
+      keep: dependencies.keepReceipt ?? (() => undefined),
+      taken: (receipt) => this.#observe({ kind: 'receipt', receipt }),
+      lost: ({ frames, bytes }) => this.#observe({ kind: 'lost', frames, bytes }),
+    });
   }
 
   /** Frames without a receipt so far. */
   get unsettledFrames(): number {
-    return this.#unsettled.count;
+    return this.#receipts.unsettledFrames;
+  }
+
+  /** Receipts of the present session, or of the last one when it is over. */
+  get sessionReceipts(): number {
+    return this.#receipts.sessionReceipts;
   }
 
   /**
@@ -71,7 +70,8 @@ export class FeedClient {
    */
   async connect(): Promise<FeedLink> {
     if (this.#failure !== undefined) throw this.#failure;
-    const { connection, ended } = await this.#opened();
+    const { connection, proven, ended } = this.#opened();
+    await proven;
     await this.#changes.until(() => this.#isResumed || !this.#isConnected());
     if (!this.#isConnected()) throw await ended;
     const { hello, welcome } = connection.terms;
@@ -122,7 +122,7 @@ export class FeedClient {
 
   /** Resolves when every frame has its receipt or is lost. */
   settled(): Promise<void> {
-    return this.#changes.until(() => this.#unsettled.count === 0);
+    return this.#changes.until(() => this.unsettledFrames === 0);
   }
 
   /** Waits for receipts under way and the host's signed end, 5 seconds at most each, and ends. Open frames are lost then. */
@@ -134,56 +134,49 @@ export class FeedClient {
     // Before its session stands there is nothing to end in order.
     if (this.#isResumed) await this.#endInOrder(connection);
     connection?.end(closed);
-    this.#abandonFrom(0, 'the connection was lost before it came');
+    this.#receipts.abandon('the connection was lost before it came');
     this.#changes.tell();
   }
 
   async #endInOrder(connection: FeedConnection | undefined): Promise<void> {
-    await this.#patiently(this.#changes.until(() => !this.#isConnected() || this.#unsettled.count === 0));
+    await this.#patiently(this.#changes.until(() => !this.#isConnected() || this.unsettledFrames === 0));
     if (this.#isConnected()) connection?.sendClose();
     await this.#patiently(this.#changes.until(() => !this.#isConnected()));
   }
 
-  #opened(): Promise<{ readonly connection: FeedConnection; readonly ended: Promise<EntropyError> }> {
+  #opened(): OpenConnection {
     if (this.#connection !== undefined) throw new TypeError('connected already');
-    return new Promise((resolve, reject) => {
-      let told: (error: EntropyError) => void = () => undefined;
-      const ended = new Promise<EntropyError>((resolveEnded) => (told = resolveEnded));
-      const connection = new FeedConnection(
-        this.#enrolment,
-        {
-          connected: () => {
-            this.#begin(connection);
-            resolve({ connection, ended });
-          },
-          frame: (frame) => this.#received(frame),
-          ended: (error) => {
-            this.#ended();
-            told(error);
-            reject(error);
-          },
-        },
-        { clock: this.#clock, random: this.#random },
-      );
-      this.#connection = connection;
-      this.#isResumed = false;
-    });
+    const opened = openConnection(
+      this.#enrolment,
+      {
+        connected: () => this.#begin(opened.connection),
+        frame: (frame) => this.#received(frame),
+        ended: () => this.#ended(),
+      },
+      { clock: this.#clock, random: this.#random },
+    );
+    this.#connection = opened.connection;
+    this.#isResumed = false;
+    return opened;
   }
 
   #begin(connection: FeedConnection): void {
     const { hello, welcome } = connection.terms;
     if (hello.external === 'enabled') return this.#resume(connection, welcome);
-    connection.end(new EntropyError('external-disabled', `the effective mask of the host is ${hello.mask}`));
+    connection.end(new HostError('external-disabled', `the effective mask of the host is ${hello.mask}`));
   }
 
-  /** What the host never accepted is lost; the receipts of what it did accept are asked for. */
+  /** What the host never accepted is lost; the records that were missed of sessions that broke off are asked for. */
   #resume(connection: FeedConnection, welcome: Welcome): void {
-    this.#unsettled.begin(welcome.session);
-    this.#abandonFrom(welcome.nextSequence, 'the host did not accept it');
-    const { firstSequence } = this.#unsettled;
-    this.#hasAnswer = firstSequence === undefined;
-    if (firstSequence === undefined) this.#isResumed = true;
-    else connection.ask(firstSequence, MAXIMUM_UNSETTLED_FRAMES);
+    this.#receipts.begin(welcome.session, welcome.nextSequence);
+    this.#ask(connection, this.#receipts.missedFrom(welcome.lastReceipt));
+  }
+
+  #ask(connection: FeedConnection, fromSequence: number | undefined): void {
+    this.#isAsking = fromSequence !== undefined;
+    if (fromSequence !== undefined) return connection.ask(fromSequence, RECORDS_AT_A_TIME);
+    this.#receipts.abandon('the host keeps none');
+    this.#isResumed = true;
   }
 
   #received(frame: HostFrame): void {
@@ -202,20 +195,16 @@ export class FeedClient {
         this.#observe({ kind: 'room', grantedBytes: this.#connection?.grantedBytes ?? 0 });
         break;
       case 'receipt':
-        this.#settle(frame.record);
+        this.#receipts.take(frame.record);
         break;
       case 'answer':
-        if (this.#hasAnswer) throw new EntropyError('feed-message-invalid', 'an answer nobody asked for');
-        this.#hasAnswer = true;
-        frame.records.forEach((record) => this.#settle(record));
-        this.#abandonFrom(0, 'the host keeps none');
-        this.#isResumed = true;
+        this.#answered(frame.records);
         break;
       case 'level':
         this.#observe({ kind: 'level', report: frame.report });
         break;
       case 'close':
-        this.#connection?.end(closeError(frame.code));
+        this.#connection?.end(closedBy(frame.code));
         break;
       case 'pong':
         break;
@@ -223,9 +212,10 @@ export class FeedClient {
     this.#grants.look();
   }
 
-  #settle(record: Uint8Array): void {
-    const receipt = this.#unsettled.take(record);
-    if (receipt !== undefined) this.#observe({ kind: 'receipt', receipt });
+  #answered(records: readonly Uint8Array[]): void {
+    if (!this.#isAsking || this.#connection === undefined)
+      throw new EntropyError('feed-message-invalid', 'an answer nobody asked for');
+    this.#ask(this.#connection, this.#receipts.takeAnswer(records));
   }
 
   /** Undefined when the grant has been used by others, or has lapsed, or there is no connection any more. */
@@ -235,7 +225,7 @@ export class FeedClient {
     const payloadBytes = payload.length;
     try {
       const frame = connection.sendData(payload);
-      return frame === undefined ? undefined : this.#unsettled.add({ ...frame, payloadBytes });
+      return frame === undefined ? undefined : this.#receipts.add({ ...frame, payloadBytes });
     } catch (error) {
       // The keys of the session are used up: the next one has new ones.
       if (isEntropyError(error)) connection.end(error);
@@ -250,14 +240,11 @@ export class FeedClient {
   }
 
   #availableBytes(): number {
-    if (this.#failure !== undefined || !this.#isResumed || this.#unsettled.count >= MAXIMUM_UNSETTLED_FRAMES)
-      return 0;
+    if (this.#failure !== undefined || !this.#isResumed) return 0;
+    // A host that has receipted nothing yet is trusted with one frame: no more is lost when it never does.
+    const maximumFrames = this.sessionReceipts === 0 ? 1 : MAXIMUM_UNSETTLED_FRAMES;
+    if (this.unsettledFrames >= maximumFrames) return 0;
     return this.#connection?.grantedBytes ?? 0;
-  }
-
-  #abandonFrom(sequence: number, why: string): void {
-    const { frames, bytes } = this.#unsettled.abandonFrom(sequence, why);
-    if (frames > 0) this.#observe({ kind: 'lost', frames, bytes });
   }
 
   #ended(): void {
@@ -271,14 +258,4 @@ export class FeedClient {
       () => undefined,
     );
   }
-}
-
-function closeError(code: Extract<HostFrame, { kind: 'close' }>['code']): EntropyError {
-  if (code === 'end') return new EntropyError('feed-connection-lost', 'the session was ended as asked');
-  return new EntropyError(code, 'the host ended the session');
-}
-
-function assertPayloadLength(bytes: number): void {
-  if (!Number.isInteger(bytes) || bytes < PAYLOAD_MINIMUM_BYTES || bytes > PAYLOAD_MAXIMUM_BYTES)
-    throw new RangeError(`a frame carries ${PAYLOAD_MINIMUM_BYTES} to ${PAYLOAD_MAXIMUM_BYTES} bytes`);
 }

@@ -48,6 +48,9 @@ export class FeedConnection {
   #timer: Timer;
   #hello: Hello | undefined;
   #proven: { readonly welcome: Welcome; readonly session: FeedSession } | undefined;
+  #lostTimeoutMs = Infinity;
+  /** When the last ping went out, or the session began. */
+  #pingedMs = 0;
   #pingUnanswered = false;
   #ended = false;
 
@@ -87,7 +90,6 @@ export class FeedConnection {
     if (!this.#grants.use(payload.length, this.#clock.monotonicMs())) return undefined;
     const sequence = sealer.nextSequence;
     const frame = sealer.seal(FEEDER_FRAMES.data, payload);
-    // Before it is sent: the WebSocket masks it in place.
     const frameDigest = createHash('sha256').update(frame).digest();
     this.#socket.sendBinary(frame);
     return { sequence, frameDigest };
@@ -128,8 +130,8 @@ export class FeedConnection {
 
   #begin(bytes: Buffer): void {
     this.#proven = this.#handshake.finish(bytes);
-    this.#timer.cancel();
-    this.#schedulePing();
+    this.#pingedMs = this.#clock.monotonicMs();
+    this.#heed(this.terms.hello.limits.lostTimeoutSeconds);
     this.#events.connected();
   }
 
@@ -138,19 +140,33 @@ export class FeedConnection {
     const frame = readHostFrame(this.#session().session.opener.open(bytes));
     this.#pingUnanswered = false;
     if (frame.kind === 'grant') this.#grants.replace(frame.grant, this.#clock.monotonicMs());
+    if (frame.kind === 'level') this.#heed(frame.report.lostTimeoutSeconds);
     this.#events.frame(frame);
   }
 
-  /** A host that says nothing from one ping to the next is gone, whatever TCP believes. */
+  /** The patience of the host, from its hello and then from each level: a shorter one brings the next ping forward. */
+  #heed(lostTimeoutSeconds: number): void {
+    const lostTimeoutMs = lostTimeoutSeconds * MS_PER_SECOND;
+    if (this.#ended || lostTimeoutMs === this.#lostTimeoutMs) return;
+    this.#lostTimeoutMs = lostTimeoutMs;
+    this.#schedulePing();
+  }
+
+  /** Counted from the last ping, so that frames of the host cannot put the next one off. */
   #schedulePing(): void {
-    const lostTimeoutMs = this.terms.hello.limits.lostTimeoutSeconds * MS_PER_SECOND;
-    const intervalMs = Math.min(lostTimeoutMs / PINGS_IN_LOST_TIMEOUT, LONGEST_PING_INTERVAL_MS);
-    this.#timer = this.#clock.after(intervalMs, () => {
-      if (this.#pingUnanswered) return this.#fail(lost('the host does not answer any more'));
-      this.#pingUnanswered = true;
-      this.#send(FEEDER_FRAMES.ping, EMPTY_PAYLOAD);
-      this.#schedulePing();
-    });
+    const intervalMs = Math.min(this.#lostTimeoutMs / PINGS_IN_LOST_TIMEOUT, LONGEST_PING_INTERVAL_MS);
+    const waitMs = Math.max(0, this.#pingedMs + intervalMs - this.#clock.monotonicMs());
+    this.#timer.cancel();
+    this.#timer = this.#clock.after(waitMs, () => this.#ping());
+  }
+
+  /** A host that says nothing from one ping to the next is gone, whatever TCP believes. */
+  #ping(): void {
+    if (this.#pingUnanswered) return this.#fail(lost('the host does not answer any more'));
+    this.#pingUnanswered = true;
+    this.#pingedMs = this.#clock.monotonicMs();
+    this.#send(FEEDER_FRAMES.ping, EMPTY_PAYLOAD);
+    this.#schedulePing();
   }
 
   #send(type: number, payload: Uint8Array): void {

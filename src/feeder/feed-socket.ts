@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import { EntropyError, isErrorCode } from '../base/errors.ts';
+import { type EntropyError, isErrorCode } from '../base/errors.ts';
 import { KIB } from '../base/units.ts';
 import { FEED_SUBPROTOCOL, MESSAGE_MAXIMUM_BYTES } from '../protocol/limits.ts';
+import { HostError } from './host-error.ts';
 
 /** What a socket tells. `ended` comes once, and nothing after it. */
 export interface SocketEvents {
@@ -70,13 +71,12 @@ export class FeedSocket {
   /** The host closes with `code: detail`, in the words of the table; anything else is a lost connection. */
   #closed(closeCode: number, reason: string): EntropyError {
     const [code = '', detail = ''] = reason.split(/: (.*)/s, 2);
-    if (isErrorCode(code))
-      return new EntropyError(code, detail === '' ? 'the host ended the session' : detail);
+    if (isErrorCode(code)) return new HostError(code, detail === '' ? 'the host ended the session' : detail);
     return this.#lost(`it was closed with ${closeCode}${reason === '' ? '' : ` (${reason})`}`);
   }
 
   #lost(why: string): EntropyError {
-    return new EntropyError('feed-connection-lost', `no connection to ${this.#url}: ${why}`);
+    return new HostError('feed-connection-lost', `no connection to ${this.#url}: ${why}`);
   }
 }
 
@@ -92,10 +92,10 @@ async function refusalIn(response: IncomingMessage): Promise<EntropyError> {
     const problem: unknown = JSON.parse(text);
     if (typeof problem === 'object' && problem !== null && 'code' in problem) {
       const { code } = problem;
-      if (typeof code === 'string' && isErrorCode(code)) return new EntropyError(code, unexplained);
+      if (typeof code === 'string' && isErrorCode(code)) return new HostError(code, unexplained);
     }
   } catch {
     // A body that is none, or is cut off, says no more than the status.
   }
-  return new EntropyError('feed-connection-lost', unexplained);
+  return new HostError('feed-connection-lost', unexplained);
 }

@@ -113,10 +113,14 @@ export class Feeder {
 
   /** One connection from its start to its end: why it ended. */
   async #connection(): Promise<EntropyError> {
+    const startMs = this.#clock.monotonicMs();
     try {
       const { ended } = await this.#client.connect();
-      this.#backOff.reset();
-      return await ended;
+      const error = await ended;
+      // A host that welcomes, grants and closes is as good as none.
+      const lastedMs = this.#clock.monotonicMs() - startMs;
+      if (this.#client.sessionReceipts > 0 || lastedMs >= LONGEST_RECONNECT_MS) this.#backOff.reset();
+      return error;
     } catch (error) {
       if (isEntropyError(error)) return error;
       throw error;
@@ -134,15 +138,25 @@ export class Feeder {
         const grantedBytes = await this.#client.granted(wantedBytes);
         const payload = chunk.subarray(0, await this.#filled(chunk.subarray(0, grantedBytes)));
         if (payload.length < PAYLOAD_MINIMUM_BYTES) return this.#ended('input-ended', payload.length);
-        const { receipt } = await this.#client.dispatch(payload);
-        // A frame without a receipt is told by the client, and there is nothing else to be done about it.
-        receipt.catch(() => undefined);
         sentBytes += payload.length;
-        this.#observe({ kind: 'sent', bytes: payload.length });
-        await this.#paced(payload.length);
+        await this.#sent(payload);
       }
     } finally {
       wipe(chunk);
+    }
+  }
+
+  /** As one frame, or as several when the host offers less by now than before the payload was drawn. */
+  async #sent(payload: Uint8Array): Promise<void> {
+    for (let rest = payload; rest.length > 0;) {
+      const frameBytes = frameBytesOf(rest.length, await this.#client.granted(rest.length));
+      if (frameBytes === undefined) continue;
+      const { receipt } = await this.#client.dispatch(rest.subarray(0, frameBytes));
+      // A frame without a receipt is told by the client, and there is nothing else to be done about it.
+      receipt.catch(() => undefined);
+      rest = rest.subarray(frameBytes);
+      this.#observe({ kind: 'sent', bytes: frameBytes });
+      await this.#paced(frameBytes);
     }
   }
 
@@ -183,6 +197,13 @@ export class Feeder {
       this.#pauses.add(wake);
     });
   }
+}
+
+/** What the next frame takes, so that what it leaves is a frame as well; undefined when the offer must grow for that. */
+function frameBytesOf(restBytes: number, offeredBytes: number): number | undefined {
+  if (offeredBytes >= restBytes) return restBytes;
+  const frameBytes = Math.min(offeredBytes, restBytes - PAYLOAD_MINIMUM_BYTES);
+  return frameBytes >= PAYLOAD_MINIMUM_BYTES ? frameBytes : undefined;
 }
 
 function assertOptions({ chunkBytes, totalBytes, bytesPerSecond }: FeederOptions): void {

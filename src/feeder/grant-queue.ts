@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
+import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
 
 export interface GrantQueueDependencies {
   readonly clock: Clock;
@@ -69,4 +69,9 @@ export class GrantQueue {
     this.#patience?.cancel();
     this.#patience = undefined;
   }
+}
+
+export function assertPayloadLength(bytes: number): void {
+  if (!Number.isInteger(bytes) || bytes < PAYLOAD_MINIMUM_BYTES || bytes > PAYLOAD_MAXIMUM_BYTES)
+    throw new RangeError(`a frame carries ${PAYLOAD_MINIMUM_BYTES} to ${PAYLOAD_MAXIMUM_BYTES} bytes`);
 }

@@ -51,14 +51,17 @@ Exit codes: ${EXIT.ok} all genuine, ${EXIT.integrity} a receipt does not verify,
 function exitText(): string {
   const meanings: readonly (readonly [number, string])[] = [
     [EXIT.ok, 'the input ended, the total was reached, or a signal ended it in order'],
-    [EXIT.failed, 'another error; its code is on standard error'],
+    [EXIT.failed, 'another error, its code is on standard error; or a second signal'],
     [EXIT.usage, 'the command line or the enrolment file is not understood'],
     [EXIT.permission, 'a file with a key or PIN can be reached by others'],
     [EXIT.integrity, 'a receipt does not verify'],
     [EXIT.externalDisabled, "the host's source mask leaves external entropy out"],
-    [EXIT.connection, 'the connection failed (--once), or the host ended it for good'],
+    [
+      EXIT.connection,
+      'the connection failed or the host ended it, for good or with --once, whatever reason it gave but the next and the last',
+    ],
     [EXIT.authentication, 'feeder and host do not prove each other, or the feeder is disabled or suspended'],
-    [EXIT.input, 'the input cannot be read, or is refused'],
+    [EXIT.input, 'the input cannot be read, or is refused; for verify, the receipts'],
     [EXIT.internal, 'an invariant of the program broke'],
   ];
   const lines = meanings.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}\n`);

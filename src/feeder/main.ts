@@ -12,6 +12,7 @@ import { readEnrolment } from './enrolment.ts';
 import { FeedClient } from './feed-client.ts';
 import { Feeder } from './feeder.ts';
 import { FileInput } from './file-input.ts';
+import { HostError } from './host-error.ts';
 import { type FeedOptions, parseCommandLine, type SourceOptions } from './options.ts';
 import { Pkcs11Input } from './pkcs11-input.ts';
 import { printable, Progress, type ProgressForm } from './progress.ts';
@@ -65,6 +66,8 @@ async function feed(options: FeedOptions): Promise<void> {
       stderr: (text) => process.stderr.write(text),
     },
   );
+  if (receipts !== undefined && receipts.tornBytes > 0)
+    progress.warn(`${receipts.tornBytes} bytes of a torn receipt were cut off the end of the receipts file`);
   const feeder = feederOf(options, enrolment, progress, receipts);
   stopOnSignal(feeder);
   try {
@@ -140,11 +143,12 @@ function progressForm({ progress }: FeedOptions): ProgressForm {
 }
 
 function exitWith(error: unknown): never {
-  if (isEntropyError(error) && error.code !== 'internal') {
+  const isHost = error instanceof HostError;
+  if (isEntropyError(error) && (isHost || error.code !== 'internal')) {
     process.stderr.write(
       `entropy-feed: ${error.code}: ${printable(error.message)}\n  ${error.entry.whatToDo}\n`,
     );
-    process.exit(error.entry.exit);
+    process.exit(isHost ? error.exit : error.entry.exit);
   }
   const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`entropy-feed: internal: ${told}\n  ${ERRORS.internal.whatToDo}\n`);

@@ -5,12 +5,15 @@
  * Arguments: MODULE TOKEN [PIN-FILE]. The PIN itself is in neither arguments nor environment.
  */
 import { readSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { isMainThread, Worker } from 'node:worker_threads';
 import { wipe } from '../base/bytes.ts';
 import { EXIT, messageOf } from '../base/errors.ts';
 import {
   CHILD_DESCRIPTOR,
   encodeAnswer,
   encodeFault,
+  LIFELINE_DESCRIPTOR,
   MAXIMUM_DRAW_BYTES,
   parseRequest,
   type Pkcs11Fault,
@@ -18,20 +21,31 @@ import {
 } from './pkcs11-messages.ts';
 import { faultOf, Pkcs11Token } from './pkcs11-token.ts';
 
-await main();
+if (isMainThread) await main();
+else endWithFeeder();
 
 async function main(): Promise<void> {
   try {
     const [module = '', token = '', pinFile] = process.argv.slice(2);
+    // A thread of its own: the library blocks this one for as long as it likes.
+    new Worker(new URL(import.meta.url)).unref();
     const pkcs11js = await loadPkcs11js();
     if (pkcs11js === undefined) return;
-    const session = new Pkcs11Token({ module, token, pinFile }, pkcs11js);
-    answer(encodeAnswer('ready', new Uint8Array(0)));
+    const session = new Pkcs11Token({ module, token, pinFile }, pkcs11js, () => tell('login'));
+    tell('ready');
     serve(session);
     session.close();
   } catch (error) {
     fail(faultOf(error));
   }
+}
+
+/** The thread beside: kills this process, and whatever the library started with it, when the feeder is gone. */
+function endWithFeeder(): void {
+  const lifeline = new Socket({ fd: LIFELINE_DESCRIPTOR, readable: true, writable: false });
+  lifeline.on('error', () => undefined);
+  lifeline.on('close', () => process.kill(-process.pid, 'SIGKILL'));
+  lifeline.resume();
 }
 
 /** An optional dependency: without a compiler at install time it is not there. */
@@ -67,6 +81,10 @@ function readWhole(target: Buffer): boolean {
     length += count;
   }
   return true;
+}
+
+function tell(kind: 'login' | 'ready'): void {
+  answer(encodeAnswer(kind, new Uint8Array(0)));
 }
 
 function answer(message: Buffer): void {

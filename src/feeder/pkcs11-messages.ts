@@ -6,20 +6,23 @@ import { KIB } from '../base/units.ts';
  *
  *   request  (to the child)    count u32: so many random bytes are wanted, 1 to 65,536
  *   answer   (from the child)  kind u8, length u32, body
+ *     login  unasked, right before a PIN is tried: whatever goes wrong from here to `ready` must not be tried again; no body
  *     ready  once, unasked, when token and session stand; no body
  *     bytes  as many as were asked for
  *     error  JSON of Pkcs11Fault; the child ends after it
  *
- * The end of the stream tells the child to end.
+ * The end of the stream tells the child to end. Descriptor 4 carries nothing: its end tells the child that the feeder is gone, also while a
+ * call into the library does not return.
  */
 export const CHILD_DESCRIPTOR = 3;
+export const LIFELINE_DESCRIPTOR = 4;
 
 export const REQUEST_BYTES = 4;
 export const ANSWER_HEADER_BYTES = 5;
 export const MAXIMUM_DRAW_BYTES = 64 * KIB;
 export const MAXIMUM_FAULT_BYTES = 4 * KIB;
 
-export const ANSWER_KIND = { ready: 0, bytes: 1, error: 2 } as const;
+export const ANSWER_KIND = { ready: 0, bytes: 1, error: 2, login: 3 } as const;
 export type AnswerKind = keyof typeof ANSWER_KIND;
 
 /** Why the child could not open the token or draw from it. */
@@ -64,6 +67,7 @@ export function parseAnswerHeader(header: Buffer): AnswerHeader | undefined {
   const code = header.readUInt8();
   const lengthBytes = header.readUInt32LE(1);
   if (code === ANSWER_KIND.ready) return lengthBytes === 0 ? { kind: 'ready', lengthBytes } : undefined;
+  if (code === ANSWER_KIND.login) return lengthBytes === 0 ? { kind: 'login', lengthBytes } : undefined;
   if (code === ANSWER_KIND.bytes)
     return lengthBytes <= MAXIMUM_DRAW_BYTES ? { kind: 'bytes', lengthBytes } : undefined;
   if (code === ANSWER_KIND.error)

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { wipe } from '../base/bytes.ts';
-import type { Clock, Timer } from '../base/clock.ts';
+import { type Clock, type Timer, withTimeout } from '../base/clock.ts';
 import { EntropyError, type ErrorCode } from '../base/errors.ts';
 import {
   ANSWER_HEADER_BYTES,
   type AnswerHeader,
   CHILD_DESCRIPTOR,
   encodeRequest,
+  LIFELINE_DESCRIPTOR,
   MAXIMUM_DRAW_BYTES,
   parseAnswerHeader,
   parseFault,
@@ -53,6 +54,7 @@ export class Pkcs11Process {
   readonly #clock: Clock;
   readonly #child: ChildProcess;
   readonly #stream: Duplex;
+  readonly #lifeline: Duplex;
   readonly #header = Buffer.alloc(ANSWER_HEADER_BYTES);
   readonly #body = Buffer.alloc(MAXIMUM_DRAW_BYTES);
   readonly #exited: Promise<void>;
@@ -60,6 +62,8 @@ export class Pkcs11Process {
   #receivedBytes = 0;
   #waiting: Waiting | undefined;
   #failure: Pkcs11ProcessError | undefined;
+  /** A PIN is being tried. */
+  #isLoggingIn = false;
   #closed = false;
 
   constructor(options: Pkcs11ProcessOptions, dependencies: { readonly clock: Clock }) {
@@ -69,15 +73,19 @@ export class Pkcs11Process {
     this.#child = spawn(program, args, {
       // Its own group: the terminal's Ctrl-C is the feeder's to handle, and a library's own children end with it.
       detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
       env: options.environment,
     });
     // A program that ends in a hurry takes a child along that hangs in its library.
     process.once('exit', this.#kill);
     this.#exited = this.#watch();
-    const stream = this.#child.stdio[CHILD_DESCRIPTOR];
-    if (!(stream instanceof Duplex)) throw new TypeError('the child has no descriptor for its messages');
+    const [stream, lifeline] = [CHILD_DESCRIPTOR, LIFELINE_DESCRIPTOR].map((at) => this.#child.stdio.at(at));
+    if (!(stream instanceof Duplex && lifeline instanceof Duplex))
+      throw new TypeError('the child has no descriptor for its messages');
     this.#stream = stream;
+    this.#lifeline = lifeline;
+    // Nothing comes; its end is seen only by reading.
+    lifeline.on('error', () => undefined).resume();
     stream.on('data', (chunk: Buffer) => this.#take(chunk));
     // Broken by the child's end, which is told by its exit.
     stream.on('error', () => undefined);
@@ -100,12 +108,15 @@ export class Pkcs11Process {
     await answered;
   }
 
-  /** Lets the child say goodbye to its token, and kills it when it does not end soon. */
+  /** Lets the child say goodbye to its token, and kills it when it does not end soon; one that even then stays is left behind. */
   async end(): Promise<void> {
     this.#fail(new Pkcs11ProcessError('pkcs11-failed', 'the input was closed', 'broken'), false);
     this.#stream.end();
     const timer = this.#clock.after(END_PATIENCE_MS, () => this.#kill());
-    await this.#exited;
+    // A process that waits for a device (state D) takes no signal, not even this one.
+    await withTimeout(this.#clock, 2 * END_PATIENCE_MS, this.#exited, () => new Error('it stays')).catch(() =>
+      this.#child.unref(),
+    );
     timer.cancel();
   }
 
@@ -171,17 +182,22 @@ export class Pkcs11Process {
     const body = this.#body.subarray(0, answer.lengthBytes);
     const waiting = this.#waiting;
     if (answer.kind === 'error') return this.#fail(this.#told(body));
+    if (answer.kind === 'login' && waiting?.kind === 'ready') {
+      this.#isLoggingIn = true;
+      return;
+    }
     if (waiting?.kind !== answer.kind || waiting.target.length !== body.length)
       return this.#fail(this.#nonsense());
     waiting.target.set(body);
     wipe(body);
     waiting.timer.cancel();
     this.#waiting = undefined;
+    this.#isLoggingIn = false;
     waiting.resolve();
   }
 
   #fail(failure: Pkcs11ProcessError, kill = true): void {
-    this.#failure ??= failure;
+    this.#failure ??= this.#isLoggingIn ? whileLoggingIn(failure) : failure;
     wipe(this.#body);
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -199,6 +215,7 @@ export class Pkcs11Process {
       // It ended between the look and the call.
     }
     this.#stream.destroy();
+    this.#lifeline.destroy();
   };
 
   #told(body: Buffer): Pkcs11ProcessError {
@@ -224,4 +241,11 @@ export class Pkcs11Process {
       'broken',
     );
   }
+}
+
+/** What became of the PIN is not known, and a token locks itself after a few wrong ones: nobody tries again. */
+function whileLoggingIn(failure: Pkcs11ProcessError): Pkcs11ProcessError {
+  const detail =
+    failure.kind === 'broken' ? `${failure.message} while it logged in; not tried again` : failure.message;
+  return new Pkcs11ProcessError(failure.code, detail, 'final');
 }

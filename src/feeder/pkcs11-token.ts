@@ -23,14 +23,17 @@ export class Pkcs11Token {
   readonly #cryptoki: PKCS11;
   readonly #session: Buffer;
 
-  /** Loads the module, finds the token, opens a session and logs in where a PIN is given. Throws what `faultOf` understands. */
-  constructor(options: Pkcs11TokenOptions, pkcs11js: Pkcs11js) {
+  /**
+   * Loads the module, finds the token, opens a session and logs in where a PIN is given, which is told right before. Throws what `faultOf`
+   * understands.
+   */
+  constructor(options: Pkcs11TokenOptions, pkcs11js: Pkcs11js, beforeLogin: () => void) {
     this.#cryptoki = new pkcs11js.PKCS11();
     this.#cryptoki.load(options.module);
     this.#cryptoki.C_Initialize({ flags: pkcs11js.CKF_OS_LOCKING_OK });
     const slot = this.#slotOf(options.token, pkcs11js.CKF_RNG);
     this.#session = this.#cryptoki.C_OpenSession(slot, pkcs11js.CKF_SERIAL_SESSION);
-    if (options.pinFile !== undefined) this.#login(options.pinFile, pkcs11js.CKU_USER);
+    if (options.pinFile !== undefined) this.#login(options.pinFile, pkcs11js.CKU_USER, beforeLogin);
   }
 
   /** Fills the whole target with C_GenerateRandom. */
@@ -58,9 +61,10 @@ export class Pkcs11Token {
     return only.slot;
   }
 
-  #login(pinFile: string, userType: number): void {
+  #login(pinFile: string, userType: number, beforeLogin: () => void): void {
     const bytes = readSecretFile(pinFile, MAXIMUM_PIN_BYTES, 'pkcs11-failed');
     try {
+      beforeLogin();
       // pkcs11js takes the PIN as a string, which cannot be wiped; it lives in this process alone.
       this.#cryptoki.C_Login(this.#session, userType, bytes.toString('utf8').replace(/\r?\n$/, ''));
     } catch (error) {

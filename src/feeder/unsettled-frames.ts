@@ -1,19 +1,5 @@
 import { EntropyError } from '../base/errors.ts';
-import { parseReceipt, type Receipt } from '../protocol/receipt.ts';
-import { ReceiptVerifier } from '../protocol/receipt-verifier.ts';
-
-export interface UnsettledFramesOptions {
-  /** Name under which the frames are sent. */
-  readonly feeder: string;
-  /** The host that must have signed the receipts, and the key it signs with, both from the enrolment. */
-  readonly host: Uint8Array;
-  readonly receiptKey: Uint8Array;
-}
-
-export interface UnsettledFramesDependencies {
-  /** Gets each record that was verified, in order; 264 bytes. */
-  readonly keep: (record: Uint8Array) => void;
-}
+import type { Receipt } from '../protocol/receipt.ts';
 
 export interface SentFrame {
   readonly sequence: number;
@@ -21,7 +7,14 @@ export interface SentFrame {
   readonly payloadBytes: number;
 }
 
+/** How many frames went without a receipt, and how many bytes with them. */
+export interface Loss {
+  readonly frames: number;
+  readonly bytes: number;
+}
+
 interface Unsettled extends SentFrame {
+  /** Of the session, in hexadecimal. */
   readonly session: string;
   readonly resolve: (receipt: Receipt) => void;
   readonly reject: (error: EntropyError) => void;
@@ -32,83 +25,31 @@ interface Unsettled extends SentFrame {
  * exist no more on this side, and a frame that gets no receipt is lost.
  */
 export class UnsettledFrames {
-  readonly #options: UnsettledFramesOptions;
-  readonly #keep: (record: Uint8Array) => void;
   /** In the order they were sent, which is that of their sequences. */
   readonly #frames = new Map<number, Unsettled>();
-  /** One chain a session, by its id; those with nothing to come are dropped when the next begins. */
-  #verifiers = new Map<string, ReceiptVerifier>();
-  #session = '';
-
-  constructor(options: UnsettledFramesOptions, dependencies: UnsettledFramesDependencies) {
-    this.#options = options;
-    this.#keep = dependencies.keep;
-  }
 
   get count(): number {
     return this.#frames.size;
   }
 
-  /** The first sequence without a receipt. */
-  get firstSequence(): number | undefined {
-    return this.#frames.keys().next().value;
-  }
-
-  begin(session: Uint8Array): void {
-    const open = new Set([...this.#frames.values()].map((frame) => frame.session));
-    this.#verifiers = new Map([...this.#verifiers].filter(([id]) => open.has(id)));
-    this.#session = idOf(session);
-    const { host, receiptKey } = this.#options;
-    this.#verifiers.set(this.#session, new ReceiptVerifier({ host, receiptKey }));
+  /** The first sequence of a session that has no receipt. */
+  firstOf(session: string): number | undefined {
+    for (const frame of this.#frames.values()) if (frame.session === session) return frame.sequence;
+    return undefined;
   }
 
   /** The receipt of a frame just sent, when it comes. Rejects with `feed-connection-lost` when it cannot come any more. */
-  add(frame: SentFrame): Promise<Receipt> {
-    const session = this.#session;
+  add(session: string, frame: SentFrame): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       this.#frames.set(frame.sequence, { ...frame, session, resolve, reject });
     });
   }
 
-  /**
-   * Takes a record of this or an earlier session: it must be signed, next in its chain, and of the frame that waits longest there. Gives it
-   * parsed; undefined for a session of which this feeder knows nothing.
-   *
-   * @throws EntropyError receipt-invalid
-   */
-  take(record: Uint8Array): Receipt | undefined {
-    const session = idOf(parseReceipt(record).session);
-    const verifier = this.#verifiers.get(session);
-    if (verifier === undefined) return undefined;
-    const [receipt] = verifier.add(record);
-    if (receipt === undefined) throw new EntropyError('receipt-invalid', 'it is cut off');
-    if (receipt.feeder !== this.#options.feeder)
-      throw new EntropyError('receipt-invalid', `it is of the feeder ${receipt.feeder}`);
-    const frame = receipt.kind === 'frame' ? this.#frameOf(session, receipt) : undefined;
-    this.#keep(record);
-    if (frame !== undefined) {
-      this.#frames.delete(frame.sequence);
-      frame.resolve(receipt);
-    }
-    return receipt;
-  }
-
-  /** Gives up the frames of this sequence and later ones; tells how many, and how many bytes went with them. */
-  abandonFrom(sequence: number, why: string): { readonly frames: number; readonly bytes: number } {
-    const lost = [...this.#frames.values()].filter((frame) => frame.sequence >= sequence);
-    for (const frame of lost) {
-      this.#frames.delete(frame.sequence);
-      frame.reject(
-        new EntropyError('feed-connection-lost', `frame ${frame.sequence} has no receipt: ${why}`),
-      );
-    }
-    return { frames: lost.length, bytes: lost.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0) };
-  }
-
-  #frameOf(session: string, receipt: Receipt): Unsettled {
-    const waiting = [...this.#frames.values()].find((frame) => frame.session === session);
-    if (waiting?.sequence !== receipt.sequence)
-      throw new EntropyError('receipt-invalid', `frame ${receipt.sequence} is not the next that was sent`);
+  /** Whether the receipt is of a frame that waits in its session. @throws EntropyError receipt-invalid when it is not */
+  assertSent(session: string, receipt: Receipt): void {
+    const waiting = this.#frames.get(receipt.sequence);
+    if (waiting?.session !== session)
+      throw new EntropyError('receipt-invalid', `frame ${receipt.sequence} does not wait for a receipt`);
     if (!Buffer.from(receipt.frameDigest).equals(waiting.frameDigest))
       throw new EntropyError('receipt-invalid', `it is of another frame ${receipt.sequence} than was sent`);
     if (receipt.payloadBytes !== waiting.payloadBytes)
@@ -116,10 +57,27 @@ export class UnsettledFrames {
         'receipt-invalid',
         `frame ${receipt.sequence} had ${waiting.payloadBytes} bytes`,
       );
-    return waiting;
   }
-}
 
-function idOf(session: Uint8Array): string {
-  return Buffer.from(session).toString('hex');
+  settle(receipt: Receipt): void {
+    const frame = this.#frames.get(receipt.sequence);
+    this.#frames.delete(receipt.sequence);
+    frame?.resolve(receipt);
+  }
+
+  /** Gives up the frames of these sequences. */
+  abandon(why: string, fromSequence = 0, beforeSequence = Infinity): Loss {
+    let [frames, bytes] = [0, 0];
+    for (const frame of this.#frames.values()) {
+      if (frame.sequence >= beforeSequence) break;
+      if (frame.sequence < fromSequence) continue;
+      this.#frames.delete(frame.sequence);
+      frame.reject(
+        new EntropyError('feed-connection-lost', `frame ${frame.sequence} has no receipt: ${why}`),
+      );
+      frames += 1;
+      bytes += frame.payloadBytes;
+    }
+    return { frames, bytes };
+  }
 }

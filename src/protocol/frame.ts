@@ -22,6 +22,8 @@ import {
  * AES-256-GCM (SP 800-38D); nonce = 4 zero bytes ‖ sequence, associated data = the 9 header bytes. A key serves one direction of one
  * session, so no nonce comes twice.
  */
+const GCM_OPTIONS = { authTagLength: FRAME_TAG_BYTES } as const;
+
 export interface OpenedFrame {
   readonly type: number;
   readonly sequence: number;
@@ -60,17 +62,18 @@ export class FrameSealer {
       throw new RangeError(`a frame carries at most ${PAYLOAD_MAXIMUM_BYTES} bytes`);
     const state = this.#state;
     state.assertUsable(payload.length);
-    const header = Buffer.alloc(FRAME_HEADER_BYTES);
+    // Every byte of it is written below.
+    const frame = Buffer.from(new ArrayBuffer(FRAME_OVERHEAD_BYTES + payload.length));
+    const header = frame.subarray(0, FRAME_HEADER_BYTES);
     header.writeUInt8(type);
     header.writeBigUInt64BE(BigInt(state.nextSequence), 1);
-    const cipher = createCipheriv('aes-256-gcm', state.key, nonceOf(header), {
-      authTagLength: FRAME_TAG_BYTES,
-    });
+    const cipher = createCipheriv('aes-256-gcm', state.key, nonceOf(header), GCM_OPTIONS);
     cipher.setAAD(header);
-    const ciphertext = cipher.update(payload);
+    frame.set(cipher.update(payload), FRAME_HEADER_BYTES);
     cipher.final();
+    frame.set(cipher.getAuthTag(), FRAME_HEADER_BYTES + payload.length);
     state.count(payload.length);
-    return Buffer.concat([header, ciphertext, cipher.getAuthTag()]);
+    return frame;
   }
 
   wipe(): void {
@@ -124,9 +127,7 @@ export class FrameOpener {
 
   #decrypted(bytes: Buffer): Uint8Array<ArrayBuffer> {
     const header = bytes.subarray(0, FRAME_HEADER_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', this.#state.key, nonceOf(header), {
-      authTagLength: FRAME_TAG_BYTES,
-    });
+    const decipher = createDecipheriv('aes-256-gcm', this.#state.key, nonceOf(header), GCM_OPTIONS);
     decipher.setAAD(header);
     decipher.setAuthTag(bytes.subarray(-FRAME_TAG_BYTES));
     const payload = whole(decipher.update(bytes.subarray(FRAME_HEADER_BYTES, -FRAME_TAG_BYTES)));

@@ -1,7 +1,8 @@
-import { createHash, diffieHellman, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { isAllZero, wipe } from '../base/bytes.ts';
-import { EntropyError, type ErrorCode } from '../base/errors.ts';
+import { createHash, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { wipe } from '../base/bytes.ts';
+import { EntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
+import { agree, newEphemeral } from './ephemeral-agreement.ts';
 import { FrameOpener, FrameSealer } from './frame.ts';
 import {
   encodeHello,
@@ -16,8 +17,7 @@ import {
   type Welcome,
   type WelcomeTerms,
 } from './handshake-messages.ts';
-import { DIGEST_BYTES, FEEDER_NAME_PATTERN, KEY_BYTES, NONCE_BYTES, SESSION_ID_BYTES } from './limits.ts';
-import { privateKeyFrom, publicBytesOf, publicKeyFrom } from './raw-keys.ts';
+import { DIGEST_BYTES, FEEDER_NAME_PATTERN, NONCE_BYTES, SESSION_ID_BYTES } from './limits.ts';
 import { deriveSessionKeys, isProof, proofOf, wipeSessionKeys, type SessionKeys } from './session-keys.ts';
 
 /**
@@ -227,33 +227,6 @@ function sessionOf(
     directions.sealer.wipe();
   };
   return { id, ...directions, wipe: wipeBoth };
-}
-
-function newEphemeral(random: RandomSource): { readonly privateKey: KeyObject; readonly ephemeral: Buffer } {
-  const secret = randomBytes(random, KEY_BYTES);
-  try {
-    const privateKey = privateKeyFrom('x25519', secret);
-    return { privateKey, ephemeral: publicBytesOf(privateKey) };
-  } finally {
-    wipe(secret);
-  }
-}
-
-/** RFC 7748, section 6.1: a shared secret of zeros comes from a public key of small order, and is refused. */
-function agree(privateKey: KeyObject, peer: Uint8Array, code: ErrorCode): Buffer {
-  const sharedSecret = sharedSecretOf(privateKey, peer);
-  if (sharedSecret === undefined || isAllZero(sharedSecret))
-    throw new EntropyError(code, 'the ephemeral key is of small order');
-  return sharedSecret;
-}
-
-/** undefined when OpenSSL refuses the key, as newer versions do for those of small order. */
-function sharedSecretOf(privateKey: KeyObject, peer: Uint8Array): Buffer | undefined {
-  try {
-    return diffieHellman({ privateKey, publicKey: publicKeyFrom('x25519', peer) });
-  } catch {
-    return undefined;
-  }
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

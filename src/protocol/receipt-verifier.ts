@@ -74,6 +74,11 @@ export class ReceiptVerifier {
     return receipts;
   }
 
+  /** SHA-256 of the last record that was verified; undefined when there is none. */
+  get lastReceipt(): Buffer | undefined {
+    return this.#last;
+  }
+
   /** Throws `receipt-invalid` when the last record was cut off. */
   summary(): ReceiptSummary {
     if (this.#kept.length > 0) throw this.#invalid(`it ends after ${this.#kept.length} bytes`);

@@ -46,7 +46,8 @@ export interface Receipt {
 
 export const RECEIPT_BYTES = 264;
 const SIGNED_BYTES = 200;
-const MAGIC = Buffer.from('emreceip', 'latin1');
+/** Each record begins with it. */
+export const RECEIPT_MAGIC = Buffer.from('emreceip', 'latin1');
 const VERSION = 1;
 const KINDS = ['frame', 'end'] as const;
 const NAME_BYTES = 32;
@@ -81,7 +82,7 @@ export function signReceipt(receipt: Receipt, privateKey: KeyObject): Buffer {
 /** The 200 bytes that are signed. RangeError for a field that does not fit the layout. */
 export function encodeReceipt(receipt: Receipt): Buffer {
   const bytes = Buffer.alloc(SIGNED_BYTES);
-  MAGIC.copy(bytes);
+  RECEIPT_MAGIC.copy(bytes);
   bytes.writeUInt8(VERSION, OFFSETS.version);
   bytes.writeUInt8(KINDS.indexOf(receipt.kind) + 1, OFFSETS.kind);
   bytes.writeUInt8(FRAME_VERDICTS.indexOf(receipt.verdict), OFFSETS.verdict);
@@ -148,7 +149,7 @@ function layoutFault(bytes: Buffer): string | undefined {
   const at = (offset: number): number => bytes.readUInt8(offset);
   const kind = KINDS[at(OFFSETS.kind) - 1];
   const verdict = FRAME_VERDICTS[at(OFFSETS.verdict)];
-  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) return 'magic';
+  if (!bytes.subarray(0, RECEIPT_MAGIC.length).equals(RECEIPT_MAGIC)) return 'magic';
   if (at(OFFSETS.version) !== VERSION) return 'version';
   if (kind === undefined) return 'kind';
   if (verdict === undefined || (kind === 'end' && verdict !== 'accepted')) return 'verdict';

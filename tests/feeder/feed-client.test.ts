@@ -157,22 +157,171 @@ test('who wants more than is granted gets what there is after a second, 32 bytes
 
 test('no more than 128 frames wait for receipts', async () => {
   await withFeed(async ({ host, client, clock }) => {
-    host.fateOf = () => 'swallow';
     await client.connect();
+    await client.send(randomBytes(32));
+    host.fateOf = () => 'swallow';
     const sends = Array.from({ length: 130 }, () => watched(client.send(randomBytes(32))));
-    await until(() => host.payloads.length === 128);
+    await until(() => host.payloads.length === 129);
     await clock.advance(0);
-    assert.is(host.payloads.length, 128);
+    assert.is(host.payloads.length, 129);
     assert.is(client.unsettledFrames, 128);
     assert.ok(sends.every(({ value, error }) => value === undefined && error === undefined));
   });
+});
+
+test('until the first receipt of a session one frame is on its way', async () => {
+  await withFeed(async ({ host, client, clock }) => {
+    host.fateOf = () => 'swallow';
+    await client.connect();
+    for (let n = 0; n < 3; n++) watched(client.send(randomBytes(32)));
+    await until(() => host.payloads.length === 1);
+    await clock.advance(5_000);
+    assert.is(host.payloads.length, 1);
+    assert.is(client.unsettledFrames, 1);
+  });
+});
+
+test('a frame that the chain leaves out is lost, and the feed goes on', async () => {
+  await withFeed(async ({ host, client, events, records }) => {
+    await client.connect();
+    await client.send(randomBytes(100));
+    host.fateOf = (index) => (index === 1 || index === 2 ? 'swallow' : 'accepted');
+    const left = [100, 200].map((length) =>
+      rejectsWith(client.send(randomBytes(length)), 'feed-connection-lost'),
+    );
+    assert.is((await client.send(randomBytes(100))).verdict, 'accepted');
+    for (const error of await Promise.all(left)) assert.match(error.message, 'the host left it out');
+    assert.equal(
+      events.filter(({ kind }) => kind === 'lost'),
+      [{ kind: 'lost', frames: 2, bytes: 300 }],
+    );
+    assert.is((await client.send(randomBytes(100))).verdict, 'accepted');
+    assert.is(records.length, 3);
+  });
+});
+
+test('a receipt of a frame that was never sent is refused, though its chain is sound', async () => {
+  await withFeed(async ({ host, client }) => {
+    const { ended } = await client.connect();
+    host.signedSequence = (sequence) => sequence + 1;
+    const sending = watched(client.send(randomBytes(64)));
+    const error = await ended;
+    assert.is(error.code, 'receipt-invalid');
+    assert.match(error.message, 'frame 2 does not wait for a receipt');
+    assert.is(sending.value, undefined);
+  });
+});
+
+test('the end of a session that broke off is fetched, though each frame has its receipt', async () => {
+  await withFeed(async ({ host, client, records }) => {
+    const first = await client.connect();
+    await client.send(randomBytes(64));
+    await client.send(randomBytes(64));
+    host.breakOff();
+    await first.ended;
+    await client.connect();
+    assert.equal(host.asked, [2], 'from the record that is held');
+    assert.is(records.length, 3, 'which is not kept twice');
+    await client.send(randomBytes(64));
+    await client.close();
+    const verifier = new ReceiptVerifier(host.enrolment);
+    for (const record of records) verifier.add(record);
+    const { frames, sessions, openSessions } = verifier.summary();
+    assert.equal({ frames, sessions, openSessions }, { frames: 3, sessions: 2, openSessions: 0 });
+  });
+});
+
+test('nothing is asked for when the last record is held, or when the host keeps none', async () => {
+  for (const keepsReceipts of [true, false]) {
+    await withFeed(async ({ host, client }) => {
+      host.endsBroken = false;
+      const first = await client.connect();
+      await client.send(randomBytes(64));
+      host.keepsReceipts = keepsReceipts;
+      host.breakOff();
+      await first.ended;
+      await client.connect();
+      assert.equal(host.asked, []);
+      assert.is((await client.send(randomBytes(64))).verdict, 'accepted');
+    });
+  }
+});
+
+test('more records than one answer holds are asked for until none is new', async () => {
+  await withFeed(async ({ host, client, records }) => {
+    const first = await client.connect();
+    await client.send(randomBytes(32));
+    host.sendsReceipts = false;
+    const sends = Array.from({ length: 128 }, () => client.send(randomBytes(32)));
+    await until(() => host.payloads.length === 129);
+    host.breakOff();
+    await first.ended;
+    await client.connect();
+    // The first answer repeats record 1 and brings 127; the second repeats record 128 and brings 129 and the end.
+    assert.equal(host.asked, [1, 128]);
+    for (const receipt of await Promise.all(sends)) assert.is(receipt.verdict, 'accepted');
+    assert.is(records.length, 130);
+  });
+});
+
+test('an answer that begins after a gap leaves the rest of its session out', async () => {
+  await withFeed(async ({ host, client, events, records }) => {
+    const first = await client.connect();
+    await client.send(randomBytes(64));
+    host.sendsReceipts = false;
+    const lost = rejectsWith(client.send(randomBytes(64)), 'feed-connection-lost');
+    const gone = rejectsWith(client.send(randomBytes(64)), 'feed-connection-lost');
+    await until(() => host.payloads.length === 3);
+    host.breakOff();
+    host.forget(2);
+    await first.ended;
+    host.sendsReceipts = true;
+    await client.connect();
+    assert.match((await lost).message, 'the host keeps none');
+    await gone;
+    assert.is(records.length, 1);
+    assert.equal(
+      events.filter(({ kind }) => kind === 'lost'),
+      [{ kind: 'lost', frames: 2, bytes: 128 }],
+    );
+    assert.is((await client.send(randomBytes(64))).verdict, 'accepted');
+  });
+});
+
+test('a level that changes the lost timeout changes the pings, and levels do not put them off', async () => {
+  await withFeed(
+    async ({ host, client, clock, events }) => {
+      await client.connect();
+      const levels = (): number => events.filter(({ kind }) => kind === 'level').length;
+      await clock.advance(5_000);
+      host.lostTimeoutSeconds = 9;
+      host.link.level(50, 9);
+      await until(() => levels() === 1);
+      await clock.advance(0);
+      await until(() => host.frames.length === 1);
+      await until(() => levels() === 2);
+      // Every 3 s from now on, whatever is heard in between.
+      for (let pings = 2; pings <= 4; pings++) {
+        await clock.advance(2_999);
+        assert.is(host.frames.length, pings - 1);
+        host.link.level(51, 9);
+        await until(() => levels() % 2 === 1);
+        await clock.advance(1);
+        await until(() => host.frames.length === pings && levels() % 2 === 0);
+      }
+      assert.ok(host.frames.every((kind) => kind === 'ping'));
+    },
+    { lostTimeoutSeconds: 60 },
+  );
 });
 
 test('after a lost connection receipts are asked for, what the host never got is lost, and no byte goes twice', async () => {
   await withFeed(async ({ host, client, events, records }) => {
     host.fateOf = (index) => (index === 1 ? 'drop' : 'accepted');
     const { ended } = await client.connect();
-    const sends = Array.from({ length: 4 }, () => watched(client.send(randomBytes(100))));
+    const sends = [watched(client.send(randomBytes(100)))];
+    await until(() => client.sessionReceipts === 1);
+    for (let n = 1; n < 4; n++) sends.push(watched(client.send(randomBytes(100))));
     assert.is((await ended).code, 'feed-connection-lost');
     assert.is(sends[1]!.value, undefined, 'it is not known yet what became of it');
 

@@ -19,6 +19,7 @@ import {
 import { type FeedSession, HostHandshake } from '../../src/protocol/handshake.ts';
 import { FEED_PATH, FEED_SUBPROTOCOL, MESSAGE_MAXIMUM_BYTES } from '../../src/protocol/limits.ts';
 import { publicBytesOf } from '../../src/protocol/raw-keys.ts';
+import { parseReceipt, receiptDigest } from '../../src/protocol/receipt.ts';
 import { ReceiptChain } from '../../src/protocol/receipt-chain.ts';
 
 const FEEDER = 'test-feeder';
@@ -51,16 +52,22 @@ export class FeedHost {
   alter: (record: Buffer) => Buffer = (record) => record;
   /** May sign for another frame than came. */
   signedDigest: (frameDigest: Buffer) => Buffer = (frameDigest) => frameDigest;
+  signedSequence: (sequence: number) => number = (sequence) => sequence;
   /** Whether receipts that were missed are told when asked for. */
   keepsReceipts = true;
   answersPings = true;
+  /** Whether receipts go out as they are signed; else they are only kept. */
+  sendsReceipts = true;
+  /** Whether a session that breaks off is ended by a signed record. */
+  endsBroken = true;
+  lostTimeoutSeconds: number;
   nextSequence = 1;
   readonly #server: WebSocketServer;
-  readonly #lostTimeoutSeconds: number;
   readonly #windowFrames: number | undefined;
   readonly #receiptKeys = generateKeyPairSync('ed25519');
-  readonly #records: { readonly sequence: number; readonly record: Buffer }[] = [];
+  #records: { readonly sequence: number; readonly record: Buffer }[] = [];
   #link: HostLink | undefined;
+  #chain: ReceiptChain | undefined;
 
   private constructor(server: WebSocketServer, options: FeedHostOptions) {
     this.#server = server;
@@ -68,7 +75,7 @@ export class FeedHost {
     this.grant = 'grant' in options ? options.grant : PLENTY;
     this.#windowFrames = options.windowFrames;
     if (options.windowFrames !== undefined) this.grant = { ...PLENTY, totalFrames: options.windowFrames };
-    this.#lostTimeoutSeconds = options.lostTimeoutSeconds ?? 60;
+    this.lostTimeoutSeconds = options.lostTimeoutSeconds ?? 60;
     const { port } = server.address() as AddressInfo;
     this.enrolment = {
       url: `ws://127.0.0.1:${port}${FEED_PATH}`,
@@ -103,6 +110,17 @@ export class FeedHost {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** Cuts the connection, as a network does. */
+  breakOff(): void {
+    if (this.endsBroken && this.#chain !== undefined) this.#end(this.#chain);
+    this.link.socket.terminate();
+  }
+
+  /** Keeps the records of this sequence no more. */
+  forget(sequence: number): void {
+    this.#records = this.#records.filter((kept) => kept.sequence !== sequence);
+  }
+
   #serve(socket: WebSocket): void {
     this.connections += 1;
     socket.on('error', () => undefined);
@@ -118,7 +136,7 @@ export class FeedHost {
           handshakeSeconds: 5,
           bytesPerSecond: 1e9,
           framesPerSecond: 1e6,
-          lostTimeoutSeconds: this.#lostTimeoutSeconds,
+          lostTimeoutSeconds: this.lostTimeoutSeconds,
           receiptsKept: 10_000,
         },
         receiptKey: this.enrolment.receiptKey,
@@ -132,9 +150,10 @@ export class FeedHost {
         socket.close(4401, 'feeder-unauthenticated: the proof does not match');
         return;
       }
+      const last = this.#records.at(-1);
       const terms = {
         nextSequence: this.nextSequence,
-        lastReceipt: undefined,
+        lastReceipt: this.keepsReceipts && last !== undefined ? receiptDigest(last.record) : undefined,
         feederClass: 'noise',
         rateUnits: 1024,
       } as const;
@@ -153,6 +172,7 @@ export class FeedHost {
       feederId: 1,
     };
     const chain = new ReceiptChain(options, { privateKey: this.#receiptKeys.privateKey });
+    this.#chain = chain;
     link.socket.on('message', (bytes: Buffer) => {
       // What had come before the cut would still be told.
       if (link.socket.readyState !== link.socket.OPEN) return;
@@ -172,21 +192,27 @@ export class FeedHost {
       case 'ping':
         if (!this.answersPings) return;
         link.send(HOST_FRAMES.pong, encodePong(frame.sequence));
-        return link.level(50);
+        return link.level(50, this.lostTimeoutSeconds);
       case 'ask': {
         this.asked.push(frame.fromSequence);
         const kept = this.keepsReceipts ? this.#records : [];
-        const records = kept.filter(({ sequence }) => sequence >= frame.fromSequence);
+        const records = kept.filter(({ sequence }) => sequence >= frame.fromSequence).slice(0, frame.records);
         link.send(HOST_FRAMES.answer, encodeAnswer(records.map(({ record }) => this.alter(record))));
         return;
       }
       case 'close': {
-        const end = chain.end(Date.now());
+        const end = this.#end(chain);
         if (end !== undefined) link.send(HOST_FRAMES.receipt, end);
         link.close('end');
         return;
       }
     }
+  }
+
+  #end(chain: ReceiptChain): Buffer | undefined {
+    const record = chain.end(Date.now());
+    if (record !== undefined) this.#records.push({ sequence: parseReceipt(record).sequence, record });
+    return record;
   }
 
   #takeData(
@@ -201,7 +227,7 @@ export class FeedHost {
     const isTaken = fate === 'accepted' || fate === 'drop';
     const payloadBytes = frame.payload.length;
     const record = chain.receipt({
-      sequence: frame.sequence,
+      sequence: this.signedSequence(frame.sequence),
       frameDigest: this.signedDigest(frameDigest),
       verdict: fate === 'drop' ? 'accepted' : fate,
       payloadBytes,
@@ -211,8 +237,8 @@ export class FeedHost {
       timeMs: Date.now(),
     });
     this.#records.push({ sequence: frame.sequence, record });
-    if (fate === 'drop') return link.socket.terminate();
-    link.send(HOST_FRAMES.receipt, this.alter(record));
+    if (fate === 'drop') return this.breakOff();
+    if (this.sendsReceipts) link.send(HOST_FRAMES.receipt, this.alter(record));
     if (this.#windowFrames === undefined) return;
     link.grant({ ...PLENTY, totalFrames: chain.records + this.#windowFrames });
   }
@@ -237,10 +263,10 @@ export class HostLink {
     this.send(HOST_FRAMES.grant, encodeGrant(grant));
   }
 
-  level(cachedPercent: number): void {
+  level(cachedPercent: number, lostTimeoutSeconds = 60): void {
     this.send(
       HOST_FRAMES.level,
-      encodeLevel({ level: 'below-watermark', cachedPercent, lostTimeoutSeconds: 60 }),
+      encodeLevel({ level: 'below-watermark', cachedPercent, lostTimeoutSeconds }),
     );
   }
 

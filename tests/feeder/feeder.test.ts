@@ -207,6 +207,72 @@ test('the host is tried again after waits that double up to a minute', async () 
   );
 });
 
+test('a host that welcomes and grants but receipts nothing is not hammered, and little is lost to it', async () => {
+  const clock = new FakeClock();
+  const input = new CountingInput(Infinity);
+  await withFeeder({ input, clock, jitter: fullJitter }, async ({ host, feeder, events }) => {
+    host.fateOf = () => 'drop';
+    host.sendsReceipts = false;
+    host.keepsReceipts = false;
+    const running = feeder.run();
+    const waits = (): number[] =>
+      events.flatMap((event) => (event.kind === 'retry' ? [Math.round(event.waitMs)] : []));
+    for (const [index, waitMs] of [500, 1000, 2000].entries()) {
+      await until(() => waits().length === index + 1);
+      assert.is(waits()[index], waitMs);
+      await clock.advance(waitMs);
+    }
+    await until(() => waits().length === 4);
+    assert.is(host.payloads.length, 4, 'one frame a connection');
+    // One receipt, and the next failure is a first one again.
+    host.fateOf = () => 'accepted';
+    host.sendsReceipts = true;
+    await clock.advance(4000);
+    await until(() => events.some(({ kind }) => kind === 'receipt'));
+    host.breakOff();
+    await until(() => waits().length === 5);
+    assert.equal(waits(), [500, 1000, 2000, 4000, 500]);
+    feeder.stop();
+    await drain(clock, running);
+  });
+});
+
+test('a payload larger than what is offered by now goes as several frames', async () => {
+  const clock = new FakeClock();
+  const input = new CountingInput(4096);
+  const read = input.read.bind(input);
+  await withFeeder({ input, clock, host: { grant: undefined } }, async ({ host, feeder, events }) => {
+    let drawn: () => void = () => undefined;
+    input.read = async (target) => {
+      await new Promise<void>((resolve) => (drawn = resolve));
+      return read(target);
+    };
+    const running = feeder.run();
+    await until(() => hasLink(host));
+    host.link.grant({ totalBytes: 4096, totalFrames: 100, lapseMs: 10_000 });
+    await until(() => events.some(({ kind }) => kind === 'room'));
+    await clock.advance(10_000);
+    host.link.grant({ totalBytes: 4080, totalFrames: 100, lapseMs: 60_000 });
+    await until(() => events.filter(({ kind }) => kind === 'room').length === 2);
+    drawn();
+    input.read = read;
+    for (let frames = 1; frames <= 2; frames++) {
+      host.link.grant({ totalBytes: frames === 1 ? 4080 : 1e6, totalFrames: 100, lapseMs: 60_000 });
+      await until(() => events.filter(({ kind }) => kind === 'room').length === 2 + frames);
+      await clock.advance(1_000);
+      await until(() => host.payloads.length === frames);
+    }
+    await drain(clock, running);
+    assert.is(await running, 'input-ended');
+    // 16 bytes would be no frame: 32 are left for the second.
+    assert.equal(
+      host.payloads.map(({ length }) => length),
+      [4064, 32],
+    );
+    assert.equal(Buffer.concat(host.payloads), Buffer.concat(input.given));
+  });
+});
+
 test('the jitter is full: from 0 to the bound, evenly', () => {
   const backOff = new BackOff({ firstMs: 1000, longestMs: 1000 }, { random });
   const waits = Array.from({ length: 1000 }, () => backOff.next());

@@ -1,5 +1,7 @@
-import { readFileSync, symlinkSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +10,7 @@ import { isAllZero } from '../../src/base/bytes.ts';
 import { Pkcs11Input, type Pkcs11InputOptions } from '../../src/feeder/pkcs11-input.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { rejectsWith } from '../rejects.ts';
-import { testWhen } from '../requirements.ts';
+import { hasCompiler, testWhen } from '../requirements.ts';
 import { bundledChild, hasSoftHsm, SoftHsm, SOFTHSM_MODULE } from './softhsm.ts';
 import { temporaryDirectory, writtenFile } from './temporary.ts';
 
@@ -185,6 +187,107 @@ test('a module that hangs is killed after 10 seconds, and given up after five re
   for (const pid of pids) assert.throws(() => process.kill(pid, 0), /ESRCH/, 'nothing is left running');
   assert.is(clock.pendingTimers, 0);
 });
+
+test('whatever goes wrong while a PIN is tried is final: it may have counted', async () => {
+  const fault = { code: 'pkcs11-failed', detail: 'C_Login answered CKR_DEVICE_ERROR (0x30)', final: false };
+  for (const [what, code] of [
+    ['ended by SIGKILL while it logged in; not tried again', "process.kill(process.pid, 'SIGKILL');"],
+    ['answered what it was not asked while it logged in', 'answer(9, Buffer.alloc(0));'],
+    ['CKR_DEVICE_ERROR', `answer(2, Buffer.from('${JSON.stringify(fault)}'));`],
+  ] as const) {
+    const warnings: string[] = [];
+    const module = writtenFile(path.join(directory, 'login'), '');
+    // The first child gets through; the one after it does not.
+    const double = childDouble(`answer(3, Buffer.alloc(0));
+      if (require('node:fs').readFileSync(module, 'utf8') !== 'started\\n') { ${code} }
+      else { answer(0, Buffer.alloc(0)); requests(() => process.kill(process.pid, 'SIGKILL')); }
+      requests(() => undefined);`);
+    const input = inputWith({ ...double, module }, warnings);
+    await closing(input, async () => {
+      await input.open();
+      const error = await rejectsWith(input.read(Buffer.alloc(32)), 'pkcs11-failed');
+      assert.match(error.message, what);
+    });
+    assert.is(startsIn(module), 2, what);
+    assert.is(warnings.length, 1);
+  }
+});
+
+test('a login that hangs is not tried again', async () => {
+  const clock = new FakeClock();
+  const warnings: string[] = [];
+  const module = writtenFile(path.join(directory, 'login-hangs'), '');
+  const code = `answer(3, Buffer.alloc(0)); writeFileSync(module + '.told', ''); setInterval(() => undefined, 1e6);`;
+  const input = inputWith({ ...childDouble(code), module }, warnings, clock);
+  const opening = rejectsWith(input.open(), 'pkcs11-failed');
+  await until(() => existsSync(`${module}.told`));
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(10_000);
+  const error = await opening;
+  assert.match(error.message, 'did not answer within 10 s while it logged in; not tried again');
+  assert.equal([startsIn(module), warnings], [1, []]);
+});
+
+testWhen(hasSoftHsm)('the child announces a login, and without a PIN none', async () => {
+  for (const [argv, kinds] of [
+    [
+      [SOFTHSM_MODULE, 'entropy', pinFile],
+      [3, 0],
+    ],
+    [[SOFTHSM_MODULE, 'entropy'], [0]],
+  ] as const) {
+    const [program = '', ...args] = childCommand;
+    const child = spawn(program, [...args, ...argv], {
+      detached: true,
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      env: softHsm?.environment,
+    });
+    const stream = child.stdio[3] as Duplex;
+    let told = Buffer.alloc(0);
+    stream.on('data', (chunk: Buffer) => (told = Buffer.concat([told, chunk])));
+    await until(() => told.length === 5 * kinds.length);
+    assert.equal(
+      kinds.map((_, index) => told[5 * index]),
+      [...kinds],
+    );
+    stream.end();
+    await new Promise((resolve) => child.once('close', resolve));
+    assert.is(child.exitCode, 0);
+  }
+});
+
+testWhen(hasCompiler)(
+  'a child in a library that does not return ends when the feeder is killed',
+  async () => {
+    const source = writtenFile(
+      path.join(directory, 'hangs.c'),
+      '#include <unistd.h>\nint C_GetFunctionList(void *list) { (void)list; for (;;) pause(); }\n',
+    );
+    const module = path.join(directory, 'libhangs.so');
+    assert.is(spawnSync('cc', ['-shared', '-fPIC', '-o', module, source]).status, 0);
+    // Stands for the feeder: starts the child as the feeder does, tells its id, and is killed.
+    const feeder = spawn(
+      process.execPath,
+      [
+        '-e',
+        `const [program, ...args] = ${JSON.stringify([...childCommand, module, 'any'])};
+       const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'];
+       const child = require('node:child_process').spawn(program, args, { detached: true, stdio });
+       console.log(child.pid);`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const pid = await new Promise<number>((resolve) =>
+      feeder.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString()))),
+    );
+    await until(() => readFileSync(`/proc/${pid}/maps`, 'utf8').includes('libhangs.so'));
+    feeder.kill('SIGKILL');
+    await until(
+      () => !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+    );
+  },
+);
 
 test('five failures in a row, not in all: an answer counts from the start again', async () => {
   const warnings: string[] = [];

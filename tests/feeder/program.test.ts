@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -44,7 +46,11 @@ interface Running {
 }
 
 function start(...argv: readonly string[]): Running {
-  const child = spawn(process.execPath, [program, ...argv], { stdio: 'pipe' });
+  return started(process.execPath, program, ...argv);
+}
+
+function started(command: string, ...argv: readonly string[]): Running {
+  const child = spawn(command, argv, { stdio: 'pipe' });
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
@@ -59,9 +65,22 @@ function start(...argv: readonly string[]): Running {
 }
 
 function run(...argv: readonly string[]): Promise<Outcome> {
-  const { ended, stdin } = start(...argv);
+  return outcomeOf(process.execPath, program, ...argv);
+}
+
+function outcomeOf(command: string, ...argv: readonly string[]): Promise<Outcome> {
+  const { ended, stdin } = started(command, ...argv);
   stdin.end();
   return ended;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    // A process that ended and has not been waited for still has an entry.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 let files = 0;
@@ -223,6 +242,113 @@ testWhen(existsSync('/dev/full'))('receipts that cannot be kept end the feed bef
     const { code, stderr } = await run(...argv);
     assert.is(code, EXIT.failed);
     assert.match(stderr, 'receipts-unwritable');
+  });
+});
+
+test('whatever code the host gives, the exit code says that it was the host', async () => {
+  for (const [code, exit] of [
+    ['internal', EXIT.connection],
+    ['usage', EXIT.connection],
+    ['state-unwritable', EXIT.connection],
+    ['receipt-invalid', EXIT.connection],
+    ['feeder-suspended', EXIT.authentication],
+    ['external-disabled', EXIT.externalDisabled],
+  ] as const) {
+    await withHost(async (host) => {
+      const running = start('--key', enrolmentFile(host.enrolment), '--once', 'stdin');
+      running.stdin.write(randomBytes(4096));
+      await until(() => host.payloads.length === 1);
+      host.link.close(code);
+      const outcome = await running.ended;
+      assert.is(outcome.code, exit, code);
+      assert.match(outcome.stderr, `entropy-feed: ${code}: the host ended the session`);
+      assert.not.match(outcome.stderr, ' at ');
+    });
+  }
+  const busy = http.createServer((_request, response) => {
+    response.writeHead(503, { 'content-type': 'application/problem+json' });
+    response.end(JSON.stringify({ code: 'server-busy' }));
+  });
+  busy.on('upgrade', (_request, socket) =>
+    socket.end('HTTP/1.1 503 Busy\r\nContent-Length: 22\r\nConnection: close\r\n\r\n{"code":"server-busy"}'),
+  );
+  await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+  const { port } = busy.address() as AddressInfo;
+  await withHost(async (host) => {
+    const key = enrolmentFile(host.enrolment);
+    const outcome = await run('--key', key, '--once', '--url', `ws://127.0.0.1:${port}`, 'stdin');
+    assert.is(outcome.code, EXIT.connection);
+    assert.match(outcome.stderr, 'entropy-feed: server-busy: ');
+  });
+  await new Promise((resolve) => busy.close(resolve));
+});
+
+test('a disk that fills up leaves whole receipts, and what an older run tore is cut off', async () => {
+  await withHost(async (host) => {
+    const key = enrolmentFile(host.enrolment);
+    const receipts = fresh('receipts');
+    const recording = writtenFile(fresh('recording'), randomBytes(64 * 20));
+    const argv = ['--key', key, '--receipts', receipts, '--chunk', '64', 'file', recording];
+    // Two blocks are no whole number of receipts: the write that reaches the limit is short.
+    const full = await outcomeOf(
+      'sh',
+      '-c',
+      'ulimit -f 2; exec "$@"',
+      'sh',
+      process.execPath,
+      program,
+      ...argv,
+    );
+    assert.is(full.code, EXIT.failed, full.stderr);
+    assert.match(full.stderr, 'receipts-unwritable');
+    const kept = readFileSync(receipts);
+    assert.is(kept.length % RECEIPT_BYTES, 0);
+    assert.ok(kept.length > 0);
+    assert.is((await run('verify', receipts, '--key', key)).code, EXIT.ok);
+
+    writeFileSync(receipts, Buffer.concat([kept, kept.subarray(0, 100)]));
+    const fed = await run(...argv);
+    assert.is(fed.code, EXIT.ok, fed.stderr);
+    assert.match(fed.stdout, '100 bytes of a torn receipt were cut off');
+    assert.is((await run('verify', receipts, '--key', key)).code, EXIT.ok);
+  });
+});
+
+test('a file that holds no receipts is left as it is', async () => {
+  await withHost(async (host) => {
+    const key = enrolmentFile(host.enrolment);
+    for (const content of [
+      randomBytes(RECEIPT_BYTES),
+      randomBytes(RECEIPT_BYTES + 7),
+      Buffer.concat([Buffer.from('emreceip'), randomBytes(RECEIPT_BYTES)]),
+      Buffer.from('emrec?'),
+    ]) {
+      const file = writtenFile(fresh('other'), content);
+      const { code, stderr } = await run('--key', key, '--receipts', file, 'stdin');
+      assert.is(code, EXIT.failed);
+      assert.match(stderr, 'it holds something else than receipts');
+      assert.equal(readFileSync(file), content);
+    }
+  });
+});
+
+test('a second signal ends it at once while a PKCS#11 library hangs, and the library with it', async () => {
+  // Stands beside the program, where the real child would.
+  const child = `import { writeFileSync } from 'node:fs';
+    writeFileSync(process.argv[2], String(process.pid));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+  writtenFile(path.join(directory, 'package.json'), '{"type":"module"}');
+  writtenFile(path.join(directory, 'pkcs11-child.js'), child);
+  await withHost(async (host) => {
+    const module = fresh('module');
+    const source = ['pkcs11', '--module', module, '--token', 'any'];
+    const running = start('--key', enrolmentFile(host.enrolment), ...source);
+    await until(() => existsSync(module) && readFileSync(module, 'utf8') !== '');
+    const pid = Number(readFileSync(module, 'utf8'));
+    running.signal('SIGINT');
+    running.signal('SIGTERM');
+    assert.is((await running.ended).code, EXIT.failed);
+    await until(() => !isRunning(pid));
   });
 });
 

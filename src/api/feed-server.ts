@@ -12,14 +12,18 @@ import type { RandomSource } from '../base/random.ts';
 import type { HostHello } from '../protocol/handshake-messages.ts';
 import { FEED_PATH, FEED_SUBPROTOCOL, MESSAGE_MAXIMUM_BYTES } from '../protocol/limits.ts';
 import type { FeederAdmission } from '../service/feeder-admission.ts';
+import { FeederNews } from '../service/feeder-news.ts';
+import type { LinkPeer } from '../service/link-watch.ts';
 import { RateLimit } from '../service/rate-limit.ts';
 import { FeedSession } from './feed-session.ts';
+import { FeedStrangers } from './feed-strangers.ts';
+import { formatAddress } from './listen-address.ts';
 import { writeRawProblem } from './raw-problem.ts';
 import type { UpgradeTaker } from './tcp-listener.ts';
 
 export interface FeedServerOptions {
   readonly maximumConnections: number;
-  /** Connections that have proven nothing yet. */
+  /** Connections that have proven nothing yet; one more takes the place of the oldest. */
   readonly maximumUnproven: number;
   /** Parts that one message may come in. */
   readonly maximumFragments: number;
@@ -58,16 +62,19 @@ export class FeedServer implements UpgradeTaker {
   readonly #dependencies: FeedServerDependencies;
   readonly #server: WebSocketServer;
   readonly #sessions = new Set<FeedSession>();
+  readonly #strangers: FeedStrangers;
   readonly #toldRefusals: RateLimit;
+  readonly #news: FeederNews;
   /** Upgrades that wait for the hello to be made. */
   #entering = 0;
-  #unproven = 0;
   #closing = false;
 
   constructor(options: FeedServerOptions, dependencies: FeedServerDependencies) {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#toldRefusals = new RateLimit(TOLD_REFUSALS, dependencies.clock.monotonicMs());
+    this.#strangers = new FeedStrangers({ maximum: options.maximumUnproven });
+    this.#news = new FeederNews(dependencies);
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -114,53 +121,61 @@ export class FeedServer implements UpgradeTaker {
   }
 
   #assertRoom(request: IncomingMessage): void {
-    const { maximumConnections, maximumUnproven } = this.#options;
+    const { maximumConnections } = this.#options;
     if (this.#closing) throw new EntropyError('engine-stopped', 'the daemon stops');
     if (request.url !== FEED_PATH) throw new EntropyError('route-unknown', 'no WebSocket on this path');
     if (!offeredProtocols(request).includes(FEED_SUBPROTOCOL))
       throw new EntropyError('request-invalid', `the subprotocol ${FEED_SUBPROTOCOL} was not offered`);
     if (this.#sessions.size + this.#entering >= maximumConnections)
       throw new EntropyError('server-busy', `${maximumConnections} feed connections are open`);
-    if (this.#unproven + this.#entering >= maximumUnproven)
-      throw new EntropyError('server-busy', `${maximumUnproven} feed connections have proven nothing yet`);
   }
 
   #begin(webSocket: WebSocket, socket: Duplex, hello: HostHello): void {
-    const address = addressOf(socket);
-    let isUnproven = true;
-    this.#unproven++;
-    const proven = (): void => {
-      if (isUnproven) this.#unproven--;
-      isUnproven = false;
-    };
-    const session = new FeedSession(
-      { ...this.#options, hello, address },
+    try {
+      const session = this.#session(webSocket, peerOf(socket), hello);
+      this.#sessions.add(session);
+      this.#strangers.add(session);
+      session.begin();
+    } catch (error) {
+      // It is a WebSocket by now: no answer in HTTP would be understood.
+      this.#unexpected(error);
+      webSocket.terminate();
+    }
+  }
+
+  #session(webSocket: WebSocket, peer: LinkPeer, hello: HostHello): FeedSession {
+    const session: FeedSession = new FeedSession(
+      { ...this.#options, hello, peer },
       {
         ...this.#dependencies,
         webSocket,
-        proven,
-        refused: (code, detail) => this.#tell(code, detail, address, isUnproven),
+        proven: () => this.#strangers.remove(session),
+        refused: (code, detail, feeder) => this.#tell(code, detail, peer.address, feeder),
+        ending: () => this.#strangers.leaves(session),
         closed: () => {
-          proven();
+          this.#strangers.remove(session);
           this.#sessions.delete(session);
         },
       },
     );
-    this.#sessions.add(session);
-    session.begin();
+    return session;
   }
 
   #refuse(socket: Duplex, error: EntropyError): void {
-    this.#tell(error.code, error.message, addressOf(socket), true);
+    this.#tell(error.code, error.message, peerOf(socket).address, undefined);
     writeRawProblem(socket, error);
   }
 
-  /** Feeders are few, and what they do wrong is always told; strangers may be many. */
-  #tell(code: ErrorCode, detail: string, address: string, isStranger: boolean): void {
+  /** Strangers may be many, and few refusals of theirs are told; a feeder's are told unless it goes on and on. */
+  #tell(code: ErrorCode, detail: string, address: string, feeder: string | undefined): void {
+    if (feeder !== undefined) {
+      this.#news.tell('feeder.refused', feeder, { code, detail, address });
+      return;
+    }
     const { counters, events, clock } = this.#dependencies;
-    if (isStranger) counters.add('feeder.connections.refused');
-    if (isStranger && !this.#toldRefusals.take(1, clock.monotonicMs())) return;
-    events.emit('feeder.refused', { code, detail, address });
+    counters.add('feeder.connections.refused');
+    if (this.#toldRefusals.take(1, clock.monotonicMs()))
+      events.emit('feeder.refused', { code, detail, address });
   }
 
   #unexpected(error: unknown): EntropyError {
@@ -173,7 +188,9 @@ function offeredProtocols({ headers }: IncomingMessage): string[] {
   return (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 }
 
-function addressOf(socket: Duplex): string {
-  if (!(socket instanceof Socket) || socket.remoteAddress === undefined) return 'unknown';
-  return `${socket.remoteAddress}:${socket.remotePort ?? 0}`;
+function peerOf(socket: Duplex): LinkPeer {
+  if (!(socket instanceof Socket) || socket.remoteAddress === undefined)
+    return { address: 'unknown', ipAddress: 'unknown' };
+  const { remoteAddress: ipAddress, remotePort: port = 0 } = socket;
+  return { address: formatAddress({ host: ipAddress, port }), ipAddress };
 }

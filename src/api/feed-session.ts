@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { EntropyError, ERRORS, errnoOf, isEntropyError, messageOf, type ErrorCode } from '../base/errors.ts';
+import { EntropyError, errnoOf, isEntropyError, messageOf, type ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { RandomSource } from '../base/random.ts';
-import { MS_PER_SECOND } from '../base/units.ts';
+import { KIB, MS_PER_SECOND } from '../base/units.ts';
 import {
   encodeAnswer,
   encodeClose,
@@ -20,14 +20,19 @@ import {
   type LevelReport,
 } from '../protocol/frame-payloads.ts';
 import type { HostHello } from '../protocol/handshake-messages.ts';
+import { RECEIPT_BYTES } from '../protocol/receipt.ts';
 import { HostHandshake, type FeedSession as SessionKeys } from '../protocol/handshake.ts';
 import type { AdmittedSession } from '../service/admitted-session.ts';
 import type { FeederAdmission } from '../service/feeder-admission.ts';
 import type { FeedConnection } from '../service/feeder-visit.ts';
+import type { LinkPeer } from '../service/link-watch.ts';
+import { FRAME_FAULTS, NO_FAULT } from './feed-faults.ts';
+import { FeedSocket } from './feed-socket.ts';
+import type { Stranger } from './feed-strangers.ts';
 
 export interface FeedSessionOptions {
   readonly hello: HostHello;
-  readonly address: string;
+  readonly peer: LinkPeer;
   readonly maximumInFlight: number;
   readonly maximumUnsentBytes: number;
   readonly closeTimeoutMs: number;
@@ -42,8 +47,10 @@ export interface FeedSessionDependencies {
   readonly log: Log;
   /** The feeder proved its key. */
   readonly proven: () => void;
-  /** A rule was broken. */
-  readonly refused: (code: ErrorCode, detail: string) => void;
+  /** A rule was broken, by a feeder of this name when it proved to be one. */
+  readonly refused: (code: ErrorCode, detail: string, feeder: string | undefined) => void;
+  /** Nothing is taken any more; what came is dealt with. */
+  readonly ending: () => void;
   /** The connection is gone, and all that came by it has been dealt with. */
   readonly closed: () => void;
 }
@@ -54,39 +61,26 @@ export interface FeedSessionDependencies {
  */
 type Phase = 'hello' | 'admitting' | 'feeding' | 'ending' | 'closed';
 
-const NORMAL_CLOSURE = 1000;
-/** RFC 6455 5.5: a control frame carries at most 125 bytes, two of which are the close code. */
-const MAXIMUM_CLOSE_REASON_BYTES = 123;
 /** A proven feeder that is not heard for so many lost timeouts has left without a word. */
 const IDLE_TIMEOUTS = 2;
-/** What counts as a frame that broke the protocol. */
-const FRAME_FAULTS: ReadonlySet<ErrorCode> = new Set([
-  'payload-too-large',
-  'feed-frame-invalid',
-  'feed-frame-unauthentic',
-  'feed-sequence-wrong',
-  'feed-grant-exceeded',
-  'feed-rate-exceeded',
-]);
-
-/** Ends that nobody is to blame for. */
-const NO_FAULT: ReadonlySet<ErrorCode> = new Set([
-  'engine-stopped',
-  'feeder-replaced',
-  'feed-connection-lost',
-]);
+/** An answer costs as much as a frame for each KiB of it that may be wanted. */
+const RECORDS_PER_COST = KIB / RECEIPT_BYTES;
 
 /** One connection of the feed. Frames are handled in their order, a bounded number at a time; receipts leave in that order. */
-export class FeedSession implements FeedConnection {
+export class FeedSession implements FeedConnection, Stranger {
   readonly address: string;
+  readonly ipAddress: string;
   /** Resolves when the connection is gone and its frames have been dealt with. */
   readonly closed: Promise<void>;
   readonly #options: FeedSessionOptions;
   readonly #dependencies: FeedSessionDependencies;
+  readonly #socket: FeedSocket;
   readonly #handshake: HostHandshake;
   readonly #waiting: Buffer[] = [];
   #phase: Phase = 'hello';
   #keys: SessionKeys | undefined;
+  /** Who proved to be here. */
+  #feeder: string | undefined;
   #session: AdmittedSession | undefined;
   #inFlight = 0;
   #heardMs = 0;
@@ -95,9 +89,11 @@ export class FeedSession implements FeedConnection {
   #settleClosed: () => void = () => undefined;
 
   constructor(options: FeedSessionOptions, dependencies: FeedSessionDependencies) {
-    this.address = options.address;
+    this.address = options.peer.address;
+    this.ipAddress = options.peer.ipAddress;
     this.#options = options;
     this.#dependencies = dependencies;
+    this.#socket = new FeedSocket(options, dependencies);
     this.#handshake = new HostHandshake(options.hello, dependencies);
     this.closed = new Promise((resolve) => (this.#settleClosed = resolve));
   }
@@ -106,11 +102,12 @@ export class FeedSession implements FeedConnection {
   begin(): void {
     const { webSocket, admission } = this.#dependencies;
     webSocket.on('message', (data, isBinary) => this.#guarded(() => this.#receive(data, isBinary)));
-    webSocket.on('ping', (data) => this.#guarded(() => this.#pong(data)));
+    webSocket.on('ping', (data) => this.#guarded(() => this.#takePing(data)));
+    webSocket.on('pong', () => this.#guarded(() => this.#assertMay()));
     webSocket.on('error', (error) => this.#broken(error));
     webSocket.on('close', () => void this.#close());
     this.#after(admission.handshakeMs, () => this.end('feed-handshake-timeout', 'no proof came in time'));
-    webSocket.send(this.#handshake.hello.toString('latin1'));
+    this.#socket.sendText(this.#handshake.hello);
   }
 
   grant(grant: Grant): void {
@@ -121,6 +118,19 @@ export class FeedSession implements FeedConnection {
     this.#guarded(() => this.#send(HOST_FRAMES.level, encodeLevel(report)));
   }
 
+  lostTimeoutChanged(): void {
+    if (this.#phase === 'feeding') this.#watchIdle();
+  }
+
+  drop(): void {
+    this.end('server-busy', 'others came, and nothing was proven yet');
+    this.#socket.terminate();
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
   /** What is under way is receipted, the session ended by its signed record, and the reason told. */
   end(code: CloseReason, detail: string): void {
     if (this.#phase === 'ending' || this.#phase === 'closed') return;
@@ -129,9 +139,10 @@ export class FeedSession implements FeedConnection {
     this.#phase = 'ending';
     this.#reason = code;
     this.#waiting.length = 0;
-    this.#after(this.#options.closeTimeoutMs, () => this.#dependencies.webSocket.terminate());
+    this.#after(this.#options.closeTimeoutMs, () => this.#socket.terminate());
+    this.#dependencies.ending();
     if (wasFeeding) void this.#endSession(code, detail);
-    else this.#closeSocket(code, detail);
+    else this.#socket.close(code, detail);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -153,16 +164,17 @@ export class FeedSession implements FeedConnection {
     const { admission, counters, proven } = this.#dependencies;
     const { feeder } = this.#handshake.readProof(message);
     const { record, current, next } = admission.candidates(feeder);
-    const usedCurrentKey = this.#handshake.accepts(current);
-    const usedNextKey = !usedCurrentKey && this.#handshake.accepts(next);
-    if (record === undefined || !(usedCurrentKey || usedNextKey)) {
+    const isCurrent = this.#handshake.accepts(current);
+    const isNext = !isCurrent && this.#handshake.accepts(next);
+    if (record === undefined || !(isCurrent || isNext)) {
       counters.add('feeder.handshakes.failed');
       throw new EntropyError('feeder-unauthenticated', 'the proof does not match');
     }
     this.#timer?.cancel();
     proven();
     this.#phase = 'admitting';
-    admission.admit({ record, usedNextKey }, this).then(
+    this.#feeder = record.name;
+    admission.admit({ record, nextKey: isNext ? next : undefined }, this).then(
       (session) => this.#guarded(() => this.#welcome(session)),
       (error: unknown) => this.#fail(error),
     );
@@ -177,7 +189,7 @@ export class FeedSession implements FeedConnection {
     const { message, session } = this.#handshake.welcome(admitted.terms);
     this.#keys = session;
     this.#phase = 'feeding';
-    this.#dependencies.webSocket.send(message.toString('latin1'));
+    this.#socket.sendText(message);
     this.#heardMs = this.#dependencies.clock.monotonicMs();
     this.#watchIdle();
     admitted.begin(session.id);
@@ -185,23 +197,21 @@ export class FeedSession implements FeedConnection {
 
   /** Takes frames up while few enough are under way; until then the peer is not read. */
   #work(): void {
-    const { webSocket } = this.#dependencies;
     while (this.#phase === 'feeding' && this.#inFlight < this.#options.maximumInFlight) {
       const message = this.#waiting.shift();
       if (message === undefined) break;
       this.#take(message);
     }
-    if (this.#waiting.length > 0) webSocket.pause();
-    else if (webSocket.isPaused) webSocket.resume();
+    this.#socket.read(this.#waiting.length === 0);
   }
 
   #take(message: Buffer): void {
     const { keys, session } = this.#proven();
     const frame = readFeederFrame(keys.opener.open(message));
     this.#heardMs = this.#dependencies.clock.monotonicMs();
-    const done = this.#handle(frame, message, session);
+    const handled = this.#handle(frame, message, session);
     this.#inFlight++;
-    done
+    handled
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#inFlight--;
@@ -218,7 +228,8 @@ export class FeedSession implements FeedConnection {
         .data({ sequence, payload, digest })
         .then((receipt) => this.#send(HOST_FRAMES.receipt, receipt));
     }
-    return session.control(frame.sequence).then(() => this.#answer(frame, session));
+    const cost = frame.kind === 'ask' ? 1 + Math.ceil(frame.records / RECORDS_PER_COST) : 1;
+    return session.control(frame.sequence, cost).then(() => this.#answer(frame, session));
   }
 
   #answer(frame: Exclude<FeederFrame, { kind: 'data' }>, session: AdmittedSession): void {
@@ -242,14 +253,7 @@ export class FeedSession implements FeedConnection {
       if (record !== undefined) this.#send(HOST_FRAMES.receipt, record);
       this.#send(HOST_FRAMES.close, encodeClose(code));
     });
-    this.#closeSocket(code, detail);
-  }
-
-  #closeSocket(code: CloseReason, detail: string): void {
-    const { webSocket } = this.#dependencies;
-    if (webSocket.isPaused) webSocket.resume();
-    const reason = code === 'end' ? code : `${code}: ${detail}`;
-    webSocket.close(closeCodeOf(code), reason.slice(0, MAXIMUM_CLOSE_REASON_BYTES));
+    this.#socket.close(code, detail);
   }
 
   async #close(): Promise<void> {
@@ -263,30 +267,37 @@ export class FeedSession implements FeedConnection {
     this.#settleClosed();
   }
 
-  /** What ws itself refuses: it closes the connection with the code of RFC 6455 that fits. */
+  /**
+   * What ws itself refuses. It has closed the connection by now, with the code of RFC 6455 that it finds fitting: 1009 for a message too
+   * long, 1008 for one in too many parts, else 1002 or 1007. Those stand on the wire in place of ours.
+   */
   #broken(error: Error): void {
     if (this.#phase === 'ending' || this.#phase === 'closed') return;
     const isTooLarge = errnoOf(error) === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
     this.#reason = isTooLarge ? 'payload-too-large' : 'feed-frame-invalid';
     this.#count(this.#reason, error.message);
     this.#phase = 'ending';
-    this.#after(this.#options.closeTimeoutMs, () => this.#dependencies.webSocket.terminate());
+    this.#dependencies.ending();
+    this.#after(this.#options.closeTimeoutMs, () => this.#socket.terminate());
   }
 
   #send(type: number, payload: Uint8Array): void {
-    const { webSocket } = this.#dependencies;
     const keys = this.#keys;
-    if (keys === undefined || this.#phase === 'closed' || webSocket.readyState !== webSocket.OPEN) return;
-    if (this.#phase === 'feeding' && webSocket.bufferedAmount > this.#options.maximumUnsentBytes)
-      throw new EntropyError('reader-slow', 'what the host sends is not read');
-    webSocket.send(keys.sealer.seal(type, payload));
+    if (keys === undefined || this.#phase === 'closed' || !this.#socket.isOpen) return;
+    if (this.#phase === 'feeding') this.#socket.assertRead();
+    this.#socket.send(keys.sealer.seal(type, payload));
   }
 
-  #pong(data: Buffer): void {
-    const { webSocket } = this.#dependencies;
-    if (webSocket.bufferedAmount > this.#options.maximumUnsentBytes)
-      throw new EntropyError('reader-slow', 'pings were sent and their pongs not read');
-    if (webSocket.readyState === webSocket.OPEN) webSocket.pong(data);
+  #takePing(data: Buffer): void {
+    this.#assertMay();
+    this.#socket.pong(data);
+  }
+
+  /** WebSocket control frames are answered to feeders alone, and count as frames: nobody proved where they come from. */
+  #assertMay(): void {
+    if (this.#phase === 'feeding') this.#session?.unproven();
+    else if (this.#phase === 'hello' || this.#phase === 'admitting')
+      throw new EntropyError('feed-handshake-invalid', 'a control frame came before the welcome');
   }
 
   #watchIdle(): void {
@@ -317,7 +328,7 @@ export class FeedSession implements FeedConnection {
   #count(code: ErrorCode, detail: string): void {
     const { counters, refused } = this.#dependencies;
     if (FRAME_FAULTS.has(code) && this.#session !== undefined) counters.add('feeder.frames.refused');
-    if (!NO_FAULT.has(code)) refused(code, detail);
+    if (!NO_FAULT.has(code)) refused(code, detail, this.#feeder);
   }
 
   #proven(): { readonly keys: SessionKeys; readonly session: AdmittedSession } {
@@ -331,8 +342,4 @@ export class FeedSession implements FeedConnection {
     this.#timer?.cancel();
     this.#timer = this.#dependencies.clock.after(delayMs, callback);
   }
-}
-
-function closeCodeOf(code: CloseReason): number {
-  return code === 'end' ? NORMAL_CLOSURE : ERRORS[code].webSocketClose;
 }

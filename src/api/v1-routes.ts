@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { EntropyError } from '../base/errors.ts';
-import type { ControlService } from '../contract/control-service.ts';
+import type { ControlService, Readiness } from '../contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
 import { ROUTES } from '../contract/routes.ts';
 import { keptEvents } from './kept-events.ts';
@@ -33,12 +33,16 @@ function registerHealth(app: ControlApp, service: ControlService): void {
     handler: (_request, reply) => {
       const { ready, reason } = service.ready();
       if (ready) return { ready: true as const };
-      const problem = problemOf('gate-closed', `the gate is closed: ${reason ?? 'no reason given'}`, {
-        reason,
-      });
+      const problem = problemOf('gate-closed', whyNotReady(reason), { reason });
       return reply.code(problem.status).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem));
     },
   });
+}
+
+function whyNotReady(reason: Readiness['reason']): string {
+  if (reason === 'overridden')
+    return 'the gate is overridden: blocks can be extracted, but not from the sources that the policy asks for';
+  return `the gate is closed: ${reason ?? 'no reason given'}`;
 }
 
 function registerReads(app: ControlApp, service: ControlService): void {
@@ -68,6 +72,14 @@ function registerChanges(app: ControlApp, { service, peers }: ServerDependencies
     ...registered(ROUTES.restoreSource),
     handler: (request) =>
       service.restoreSource(request.params.name, request.body.reason, peers.of(request.raw.socket)),
+  });
+  app.route({
+    ...registered(ROUTES.overrideGate),
+    handler: (request) => service.overrideGate(request.body, peers.of(request.raw.socket)),
+  });
+  app.route({
+    ...registered(ROUTES.restoreGate),
+    handler: (request) => service.restoreGate(peers.of(request.raw.socket)),
   });
   app.route({
     ...registered(ROUTES.changeConfiguration),

@@ -18,8 +18,8 @@ export interface AdmittedSessionOptions {
 export interface AdmittedSessionDependencies {
   readonly flow: FeedFlow;
   readonly receipts: ReceiptStore;
-  /** The feeder failed too often. */
-  readonly suspend: () => void;
+  /** The feeder failed too often; this is how. */
+  readonly suspend: (reason: string) => void;
   readonly left: (code: ErrorCode | 'end') => void;
 }
 
@@ -72,13 +72,22 @@ export class AdmittedSession {
     return this.#taken(frame);
   }
 
-  /** Accepts a frame without entropy. Throws `feed-rate-exceeded` at once; rejects with `state-unwritable`. */
-  control(sequence: number): Promise<void> {
-    this.#dependencies.flow.spendControl(this.record);
+  /**
+   * Accepts a frame without entropy that costs as much as so many frames. Throws `feed-rate-exceeded` at once; rejects with
+   * `state-unwritable`.
+   */
+  control(sequence: number, cost: number): Promise<void> {
+    this.#dependencies.flow.spendControl(this.record, cost);
+    this.#dependencies.flow.heard(this.record);
     return this.#visit.control(sequence);
   }
 
-  /** Kept records of this feeder from a sequence on, at most so many, and the end of the session behind the last. */
+  /** Something came that is not a frame, and that nobody proved: it counts like a frame, but not as heard. Throws `feed-rate-exceeded`. */
+  unproven(): void {
+    this.#dependencies.flow.spendControl(this.record, 1);
+  }
+
+  /** Kept records of this feeder from a sequence on; see `ReceiptStore.from`. */
   receiptsFrom(sequence: number, records: number): Buffer[] {
     return this.#dependencies.receipts.from(this.record.id, sequence, records);
   }
@@ -97,15 +106,11 @@ export class AdmittedSession {
   async #taken(frame: DataFrame): Promise<Buffer> {
     const { flow, suspend } = this.#dependencies;
     const payloadBytes = frame.payload.length;
-    let roomBytes: number | undefined;
-    try {
-      const { receipt, taken } = await this.#visit.data(frame);
-      roomBytes = taken?.roomBytes;
-      if (taken?.suspend === true) suspend();
-      return receipt;
-    } finally {
-      flow.settle(this.record, payloadBytes, roomBytes);
-    }
+    const { receipt, suspend: reason } = await this.#visit.data(frame, (roomBytes) =>
+      flow.arrived(this.record, payloadBytes, roomBytes),
+    );
+    if (reason !== undefined) suspend(reason);
+    return receipt;
   }
 
   async #leave(code: ErrorCode | 'end'): Promise<void> {

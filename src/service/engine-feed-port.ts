@@ -49,6 +49,10 @@ export class EngineFeedPort implements FeedPort {
     await this.#engine.call('resetDoor', door);
   }
 
+  async renewDoor(door: number): Promise<void> {
+    await this.#engine.call('renewDoor', door);
+  }
+
   async voidFeeder(feeder: number): Promise<void> {
     await this.#engine.call('voidFeeder', feeder);
   }

@@ -4,9 +4,16 @@ import { EntropyError } from '../base/errors.ts';
 import type { EventBus, EventRecord } from '../base/events.ts';
 import { GATE_REASONS, SOURCE_NAMES, type GateReason, type SourceName } from '../base/names.ts';
 import { configurationReport } from '../contract/configuration-report.ts';
-import type { ControlService, EventPage, Peer } from '../contract/control-service.ts';
+import type {
+  ControlService,
+  EventPage,
+  GateOverrideRequest,
+  Peer,
+  Readiness,
+} from '../contract/control-service.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
+import type { GateReport } from '../contract/gate.ts';
 import type {
   ConfigurationReport,
   EngineReport,
@@ -56,6 +63,7 @@ export class EntropyService implements ControlService {
   readonly #startedMs: number;
   /** The gate as its events tell it, for answers that must not wait for the engine. */
   #closedBecause: GateReason | null = 'warming';
+  #overridden = false;
 
   constructor(options: EntropyServiceOptions, dependencies: EntropyServiceDependencies) {
     this.#options = options;
@@ -119,6 +127,15 @@ export class EntropyService implements ControlService {
     return this.#engine.call('restoreSource', sourceName(name), `${reason} (${peer.name})`);
   }
 
+  overrideGate(request: GateOverrideRequest, peer: Peer): Promise<GateReport> {
+    const { mask, seconds, reason } = request;
+    return this.#engine.call('overrideGate', { mask, seconds, reason, by: peer.name });
+  }
+
+  restoreGate(peer: Peer): Promise<GateReport> {
+    return this.#engine.call('restoreGate', peer.name);
+  }
+
   configuration(): ConfigurationReport {
     const { values, origins, running } = this.#config;
     return configurationReport({ values, origins }, running);
@@ -172,8 +189,9 @@ export class EntropyService implements ControlService {
     return this.#output.serve(bytes, { fresh });
   }
 
-  ready(): { readonly ready: boolean; readonly reason: GateReason | null } {
-    return { ready: this.#closedBecause === null, reason: this.#closedBecause };
+  ready(): Readiness {
+    const reason = this.#closedBecause ?? (this.#overridden ? 'overridden' : null);
+    return { ready: reason === null, reason };
   }
 
   /** The engine knows the caches, and the network side who fills them. */
@@ -184,6 +202,9 @@ export class EntropyService implements ControlService {
 
   #followGate({ id, detail }: EventRecord): void {
     if (id === 'gate.open') this.#closedBecause = null;
+    if (id === 'gate.overridden') this.#overridden = true;
+    // One that is replaced is followed by the event of its successor.
+    if (id === 'gate.override.ended') this.#overridden = false;
     if (id === 'gate.closed')
       this.#closedBecause = GATE_REASONS.find((reason) => reason === detail.reason) ?? 'failed';
   }

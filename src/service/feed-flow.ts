@@ -69,7 +69,7 @@ export class FeedFlow {
   /** A feeder is there, and gets what it may send. */
   join(record: FeederRecord, connection: FeedConnection): void {
     const { isEnabled, limits } = this.#options;
-    this.#links?.heard(record.id, connection.address, isCached(record));
+    this.#links?.heard(record.id, connection, isCached(record));
     const terms = {
       weight: record.weight,
       isCached: isCached(record),
@@ -91,25 +91,32 @@ export class FeedFlow {
     this.#offerAll();
   }
 
-  /** A data frame came. Throws `feed-rate-exceeded`, `feed-grant-exceeded`; else the frame is in flight until `settle`. */
+  /** A data frame came. Throws `feed-rate-exceeded`, `feed-grant-exceeded`; else the frame is in flight until it has `arrived`. */
   spend(record: FeederRecord, payloadBytes: number): void {
     const spending = this.#grants.spend(record.id, payloadBytes, this.#clock.monotonicMs());
     if (spending === 'rate-exceeded') throw tooFast();
     if (spending === 'grant-exceeded')
       throw new EntropyError('feed-grant-exceeded', 'a frame came that was not granted');
-    const address = this.#connections.get(record.id)?.address ?? '';
-    this.#links?.bytes(record.id, address, isCached(record));
+    const connection = this.#connections.get(record.id);
+    if (connection !== undefined) this.#links?.bytes(record.id, connection, isCached(record));
   }
 
-  /** Any other authentic frame came. Throws `feed-rate-exceeded`. */
-  spendControl(record: FeederRecord): void {
-    if (!this.#grants.spendControl(record.id, this.#clock.monotonicMs())) throw tooFast();
-    const address = this.#connections.get(record.id)?.address ?? '';
-    this.#links?.heard(record.id, address, isCached(record));
+  /** Anything else came, which costs as much as so many frames. Throws `feed-rate-exceeded`. */
+  spendControl(record: FeederRecord, cost: number): void {
+    if (!this.#grants.spendControl(record.id, cost, this.#clock.monotonicMs())) throw tooFast();
   }
 
-  /** A frame was dealt with, and left so much room if the caches saw it. */
-  settle(record: FeederRecord, payloadBytes: number, roomBytes: number | undefined): void {
+  /** An authentic frame without entropy came. */
+  heard(record: FeederRecord): void {
+    const connection = this.#connections.get(record.id);
+    if (connection !== undefined) this.#links?.heard(record.id, connection, isCached(record));
+  }
+
+  /**
+   * A frame was dealt with, and left so much room if the caches saw it. To be called as soon as they answer: what they tell later must not
+   * be overwritten by what they told before.
+   */
+  arrived(record: FeederRecord, payloadBytes: number, roomBytes: number | undefined): void {
     if (isCached(record)) this.#grants.settle(payloadBytes);
     if (roomBytes !== undefined) this.#grants.setRoom(roomBytes);
     this.#offer(record.id);

@@ -18,8 +18,10 @@ export interface FeedPort {
    * @throws EntropyError engine-stopped: what became of the frame is not known
    */
   receive(frame: ReceivedFrame): Promise<TakenFrame>;
-  /** The feeder's tests forget what they saw: a new session begins, or an operator enabled the feeder again. */
+  /** A new session: the tests' runs and windows begin anew; failures are remembered. */
   resetDoor(door: number): Promise<void>;
+  /** What the door remembers of failures is forgotten: another feeder gets it, or an operator enabled the feeder again. */
+  renewDoor(door: number): Promise<void>;
   /** The bytes of a revoked feeder are never used any more. */
   voidFeeder(feeder: number): Promise<void>;
 }

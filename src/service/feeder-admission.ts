@@ -1,17 +1,15 @@
-import type { KeyObject } from 'node:crypto';
-import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError, isEntropyError, type ErrorCode } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { LevelReport } from '../protocol/frame-payloads.ts';
-import type { FeedLimits, HostHello } from '../protocol/handshake-messages.ts';
-import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES } from '../protocol/limits.ts';
-import { privateKeyFrom, publicBytesOf } from '../protocol/raw-keys.ts';
+import type { HostHello } from '../protocol/handshake-messages.ts';
 import type { Enrolment, KeyCandidates } from '../state/enrolment.ts';
 import type { FeederRecord } from '../state/feeder-record.ts';
 import { AdmittedSession } from './admitted-session.ts';
 import { FeedFlow } from './feed-flow.ts';
+import { FEEDER_LIMITS, HostGreeting, type FeederLimits, type SigningIdentity } from './feeder-greeting.ts';
+import { FeederNews } from './feeder-news.ts';
 import type { FeedPort } from './feed-port.ts';
 import {
   FeederVisit,
@@ -22,7 +20,9 @@ import {
 } from './feeder-visit.ts';
 import type { GrantOptions } from './grants.ts';
 import type { LinkName } from './link-watch.ts';
-import { RECEIPTS_KEPT, ReceiptStore } from './receipt-store.ts';
+import { ReceiptStore } from './receipt-store.ts';
+
+export { FEEDER_LIMITS, type FeederLimits } from './feeder-greeting.ts';
 
 export interface FeederAdmissionOptions {
   /** Name and version of this software, as the hello tells them. */
@@ -34,22 +34,6 @@ export interface FeederAdmissionOptions {
   readonly grants?: GrantOptions;
 }
 
-/** What a feeder may do when its enrolment says nothing else. */
-export interface FeederLimits {
-  readonly handshakeSeconds: number;
-  readonly bytesPerSecond: number;
-  readonly framesPerSecond: number;
-  /** Of all feeders together. */
-  readonly receiptsKept: number;
-}
-
-export const FEEDER_LIMITS: FeederLimits = {
-  handshakeSeconds: 5,
-  bytesPerSecond: 64 * 1024 * 1024,
-  framesPerSecond: 20_000,
-  receiptsKept: RECEIPTS_KEPT,
-};
-
 export interface FeederAdmissionDependencies {
   readonly enrolment: Enrolment;
   readonly port: FeedPort;
@@ -60,12 +44,12 @@ export interface FeederAdmissionDependencies {
   readonly counters: Counters;
 }
 
-const BIT_EXTERNAL = 8;
 /** Who may feed this host now, and how much: one session for each feeder, its grants, its link and its figures. */
 export class FeederAdmission {
-  readonly #options: FeederAdmissionOptions;
   readonly #limits: FeederLimits;
   readonly #dependencies: FeederAdmissionDependencies;
+  readonly #greeting: HostGreeting;
+  readonly #news: FeederNews;
   readonly #flow: FeedFlow;
   readonly #receipts: ReceiptStore;
   readonly #sessions = new Map<number, AdmittedSession>();
@@ -74,15 +58,15 @@ export class FeederAdmission {
   readonly #suspended = new Set<number>();
   #lostTimeoutSeconds: number;
   #level: Omit<LevelReport, 'lostTimeoutSeconds'> | undefined;
-  #receiptKey: KeyObject | undefined;
   #closed = false;
 
   constructor(options: FeederAdmissionOptions, dependencies: FeederAdmissionDependencies) {
-    this.#options = options;
     this.#limits = options.limits ?? FEEDER_LIMITS;
     this.#dependencies = dependencies;
     this.#receipts = new ReceiptStore({ capacity: this.#limits.receiptsKept });
     this.#lostTimeoutSeconds = options.lostTimeoutSeconds;
+    this.#greeting = new HostGreeting({ ...options, limits: this.#limits }, dependencies);
+    this.#news = new FeederNews(dependencies);
     const { isEnabled } = this;
     this.#flow = new FeedFlow({ ...options, isEnabled, limits: this.#limits }, dependencies);
     for (const record of dependencies.enrolment.list()) this.watch(record);
@@ -90,7 +74,7 @@ export class FeederAdmission {
 
   /** Whether the effective mask has bit 8. */
   get isEnabled(): boolean {
-    return (this.#options.mask & BIT_EXTERNAL) !== 0;
+    return this.#greeting.isEnabled;
   }
 
   get lostTimeoutSeconds(): number {
@@ -111,32 +95,13 @@ export class FeederAdmission {
   }
 
   /** What the host tells whoever connects. Throws the error in `refused` of the enrolment; `state-unwritable` on first use. */
-  async hello(): Promise<HostHello> {
-    const { host, receiptKey } = await this.identity();
-    const { handshakeSeconds, bytesPerSecond, framesPerSecond, receiptsKept } = this.#limits;
-    const limits: FeedLimits = {
-      frameMinimumBytes: PAYLOAD_MINIMUM_BYTES,
-      frameMaximumBytes: PAYLOAD_MAXIMUM_BYTES,
-      handshakeSeconds,
-      bytesPerSecond,
-      framesPerSecond,
-      lostTimeoutSeconds: this.#lostTimeoutSeconds,
-      receiptsKept,
-    };
-    const { software, mask } = this.#options;
-    const external = this.isEnabled ? 'enabled' : 'disabled';
-    return { software, host, external, mask, limits, receiptKey: publicBytesOf(receiptKey) };
+  hello(): Promise<HostHello> {
+    return this.#greeting.hello(this.#lostTimeoutSeconds);
   }
 
   /** Host id and private key of receipts. Throws as `hello` does. */
-  async identity(): Promise<{ readonly host: Buffer; readonly receiptKey: KeyObject }> {
-    const { host, receiptSeed } = await this.#dependencies.enrolment.identity();
-    try {
-      this.#receiptKey ??= privateKeyFrom('ed25519', receiptSeed);
-      return { host, receiptKey: this.#receiptKey };
-    } finally {
-      wipe(receiptSeed);
-    }
+  identity(): Promise<SigningIdentity> {
+    return this.#greeting.identity();
   }
 
   /** The keys to try a proof with; there are two for every name, known or not. */
@@ -145,20 +110,20 @@ export class FeederAdmission {
   }
 
   /**
-   * A feeder proved its key (`usedNextKey`: the one that takes the old one's place). A session that it has already is ended first, and
-   * what that brought is dealt with.
+   * A feeder proved a key of `candidates`; `nextKey` is that key when it is the one that takes the old one's place (it is copied before
+   * this returns). A session that the feeder has already is ended first, and what that brought is dealt with.
    *
    * @throws EntropyError feeder-disabled, feeder-suspended, feeder-unauthenticated (revoked meanwhile), state-unwritable, engine-stopped
    */
   async admit(
-    proven: { readonly record: FeederRecord; readonly usedNextKey: boolean },
+    proven: { readonly record: FeederRecord; readonly nextKey: Uint8Array | undefined },
     connection: FeedConnection,
   ): Promise<AdmittedSession> {
     const { enrolment, port } = this.#dependencies;
-    const { host, receiptKey } = await this.identity();
     const { id, door } = this.#currentRecord(proven.record);
     // A disk that refuses leaves the old key valid, which the list of feeders shows; feeding goes on.
-    if (proven.usedNextKey) await quietly(enrolment.completeRotation(id));
+    if (proven.nextKey !== undefined) await quietly(enrolment.completeRotation(id, proven.nextKey));
+    const { host, receiptKey } = await this.identity();
     await this.#replace(id);
     await port.resetDoor(door);
     await this.#replace(id);
@@ -166,7 +131,7 @@ export class FeederAdmission {
     const record = this.#currentRecord(proven.record);
     const visit = new FeederVisit(
       { record, host, figures: this.#figuresOf(id) },
-      { ...this.#dependencies, receipts: this.#receipts, receiptKey },
+      { ...this.#dependencies, news: this.#news, receipts: this.#receipts, receiptKey },
     );
     return this.#enter(visit, connection);
   }
@@ -186,12 +151,14 @@ export class FeederAdmission {
   reconfigure(lostTimeoutSeconds: number): void {
     this.#lostTimeoutSeconds = lostTimeoutSeconds;
     this.#flow.reconfigure(lostTimeoutSeconds);
+    for (const session of this.#sessions.values()) session.connection.lostTimeoutChanged();
     if (this.#level !== undefined) this.levelChanged(this.#level);
   }
 
   /** A feeder was enrolled or enabled: its silence is news from now on, and what it was suspended for is forgotten. */
   watch(record: FeederRecord): void {
     this.#suspended.delete(record.id);
+    this.#figuresOf(record.id).duplicatesInRow = 0;
     if (record.state === 'enabled') this.#flow.watch(record);
   }
 
@@ -249,35 +216,35 @@ export class FeederAdmission {
   }
 
   #enter(visit: FeederVisit, connection: FeedConnection): AdmittedSession {
-    const { counters, events } = this.#dependencies;
     const { id, name } = visit.record;
+    const { address } = connection;
     const level = this.#level === undefined ? undefined : this.#levelReport(this.#level);
     const session = new AdmittedSession(
       { visit, connection, level },
       {
         flow: this.#flow,
         receipts: this.#receipts,
-        suspend: () => this.#suspend(session),
+        suspend: (reason) => this.#suspend(session, reason),
         left: (code) => {
           this.#sessions.delete(id);
-          events.emit('feeder.disconnected', { feeder: name, address: connection.address, reason: code });
+          this.#news.tell('feeder.disconnected', name, { address, reason: code });
         },
       },
     );
     this.#sessions.set(id, session);
-    counters.add('feeder.connections');
-    events.emit('feeder.connected', { feeder: name, address: connection.address });
+    this.#dependencies.counters.add('feeder.connections');
+    this.#news.tell('feeder.connected', name, { address });
     return session;
   }
 
   /** In force at once, and at the next start too if the disk takes it. */
-  #suspend({ record: { id, name }, connection }: AdmittedSession): void {
+  #suspend({ record: { id, name }, connection }: AdmittedSession, reason: string): void {
     if (this.#suspended.has(id)) return;
     this.#suspended.add(id);
-    this.#dependencies.events.emit('feeder.suspended', { feeder: name });
+    this.#dependencies.events.emit('feeder.suspended', { feeder: name, reason });
     void quietly(this.#dependencies.enrolment.setState(name, 'suspended'));
     this.#flow.unwatch(id);
-    connection.end('feeder-suspended', 'its frames kept failing the tests at the door');
+    connection.end('feeder-suspended', reason);
   }
 
   #levelReport(level: Omit<LevelReport, 'lostTimeoutSeconds'>): LevelReport {
@@ -287,7 +254,7 @@ export class FeederAdmission {
   #figuresOf(id: number): FeederFigures {
     const known = this.#figures.get(id);
     if (known !== undefined) return known;
-    const figures = { acceptedBytes: 0, creditedUnits: 0, frames: 0, refusedFrames: 0 };
+    const figures = { acceptedBytes: 0, creditedUnits: 0, frames: 0, refusedFrames: 0, duplicatesInRow: 0 };
     this.#figures.set(id, figures);
     return figures;
   }

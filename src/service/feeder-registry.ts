@@ -1,4 +1,5 @@
 import { wipe } from '../base/bytes.ts';
+import { isEntropyError, type EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
 import type { Peer } from '../contract/control-service.ts';
@@ -49,7 +50,7 @@ export class FeederRegistry {
     importedKey: Uint8Array | undefined,
     peer: Peer,
   ): Promise<Buffer> {
-    const { enrolment, admission } = this.#dependencies;
+    const { enrolment, admission, port } = this.#dependencies;
     const enrolled = await enrolment.enroll(
       name,
       {
@@ -61,6 +62,8 @@ export class FeederRegistry {
       },
       importedKey,
     );
+    // The door may have been a revoked feeder's. Without an engine it remembers nothing, and the key must reach the caller.
+    await failureOf(port.renewDoor(enrolled.record.door));
     admission.watch(enrolled.record);
     this.#tell('enrolled', enrolled.record, peer);
     return this.#file(enrolled);
@@ -86,22 +89,31 @@ export class FeederRegistry {
   async enable(name: string, peer: Peer): Promise<FeederReport> {
     const { enrolment, admission, port } = this.#dependencies;
     const record = await enrolment.setState(name, 'enabled');
-    await port.resetDoor(record.door);
+    await port.renewDoor(record.door);
     admission.watch(record);
     this.#tell('enabled', record, peer);
     return this.#report(record);
   }
 
-  /** Forgets a feeder and its key; what it has in the caches is never used. Answers what it was. Throws as `disable`. */
+  /**
+   * Forgets a feeder and its key; what it has in the caches is never used. Answers what it was. Throws as `disable`; `engine-stopped` when
+   * the caches could not be told: the feeder is revoked all the same, and the event says what failed.
+   */
   async revoke(name: string, peer: Peer): Promise<FeederReport> {
     const { enrolment, admission, port } = this.#dependencies;
     const record = await enrolment.revoke(name);
-    await admission.dismiss(record.id, 'feeder-unauthenticated', 'an operator revoked the feeder');
-    await port.voidFeeder(record.id);
-    const report = this.#report(record);
-    admission.forget(record.id);
-    this.#tell('revoked', record, peer);
-    return report;
+    let failure: EntropyError | undefined;
+    try {
+      // At once what is there, whatever its session waits for; and once more what that still brought.
+      await failureOf(port.voidFeeder(record.id));
+      await admission.dismiss(record.id, 'feeder-unauthenticated', 'an operator revoked the feeder');
+      failure = await failureOf(port.voidFeeder(record.id));
+      if (failure !== undefined) throw failure;
+      return this.#report(record);
+    } finally {
+      admission.forget(record.id);
+      this.#tell('revoked', record, peer, failure);
+    }
   }
 
   /** What receipts are verified with. Throws the error in `refused` of the enrolment; `state-unwritable` on first use. */
@@ -146,13 +158,26 @@ export class FeederRegistry {
     };
   }
 
-  #tell(change: string, { name, class: feederClass, rateUnits }: FeederRecord, peer: Peer): void {
+  #tell(change: string, record: FeederRecord, peer: Peer, failure?: EntropyError): void {
+    const { name, class: feederClass, rateUnits } = record;
     this.#dependencies.events.emit('feeder.enrolment.changed', {
       feeder: name,
       change,
       class: feederClass,
       bitsPerByte: rateUnits / CREDIT_UNITS_PER_BIT,
       by: peer.name,
+      ...(failure === undefined ? {} : { failure: `${failure.code}: ${failure.message}` }),
     });
+  }
+}
+
+/** What the engine refused with; undefined when it did what was asked. */
+async function failureOf(work: Promise<void>): Promise<EntropyError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (!isEntropyError(error)) throw error;
+    return error;
   }
 }

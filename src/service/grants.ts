@@ -131,9 +131,9 @@ export class GrantLedger {
     return 'spent';
   }
 
-  /** A frame without entropy came: false when there were too many. */
-  spendControl(id: number, nowMs: number): boolean {
-    return this.#members.get(id)?.frameRate.take(1, nowMs) ?? false;
+  /** Something without entropy came that costs as much as so many frames: false when that is too much. */
+  spendControl(id: number, cost: number, nowMs: number): boolean {
+    return this.#members.get(id)?.frameRate.take(cost, nowMs) ?? false;
   }
 
   /** A cached feeder's frame reached the caches, or was lost: the room that they tell next knows of it. */

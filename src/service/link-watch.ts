@@ -12,6 +12,14 @@ export interface LinkWatchDependencies {
   readonly events: EventSink;
 }
 
+/** Who is at the other end. */
+export interface LinkPeer {
+  /** `ADDRESS:PORT`; an IPv6 address stands in brackets. */
+  readonly address: string;
+  /** The IP address alone, as events tell it. */
+  readonly ipAddress: string;
+}
+
 export type LinkName = 'connected' | 'lost' | 'never';
 
 interface Watched {
@@ -19,13 +27,14 @@ interface Watched {
   readonly link: Link;
   /** Undefined before the first authentic frame. */
   heardMs: number | undefined;
-  /** Of the last connection; empty before the first. */
-  address: string;
+  /** Of the last connection. */
+  peer: LinkPeer;
 }
 
 /** The host's own link stands under an id that no feeder has. */
 const HOST = 0;
 const HOST_SUBJECT = 'host';
+const NOBODY: LinkPeer = { address: '', ipAddress: '' };
 
 /**
  * Watches the links of all feeders and of the host, which is there while any feeder is whose bytes are worth something. One timer
@@ -50,7 +59,7 @@ export class LinkWatch {
   add(id: number, subject: string): void {
     if (this.#watched.has(id)) return;
     const link = new Link({ timeoutMs: this.#timeoutMs }, this.#clock.monotonicMs());
-    this.#watched.set(id, { subject, link, heardMs: undefined, address: '' });
+    this.#watched.set(id, { subject, link, heardMs: undefined, peer: NOBODY });
     this.#arm(link);
   }
 
@@ -59,24 +68,24 @@ export class LinkWatch {
   }
 
   /** An authentic frame came. */
-  heard(id: number, address: string, isCredited: boolean): void {
+  heard(id: number, peer: LinkPeer, isCredited: boolean): void {
     const nowMs = this.#clock.monotonicMs();
     for (const watched of this.#concerned(id, isCredited)) {
-      this.#note(watched, address);
+      this.#note(watched, peer);
       watched.link.heard(nowMs);
       this.#arm(watched.link);
     }
   }
 
   /** A frame of entropy came. */
-  bytes(id: number, address: string, isCredited: boolean): void {
+  bytes(id: number, peer: LinkPeer, isCredited: boolean): void {
     const nowMs = this.#clock.monotonicMs();
     for (const watched of this.#concerned(id, isCredited)) {
-      this.#note(watched, address);
+      this.#note(watched, peer);
       const news = watched.link.bytes(nowMs);
       this.#arm(watched.link);
       if (news === 'received')
-        this.#events.emit('entropy.data.received', { subject: watched.subject, object: address });
+        this.#events.emit('entropy.data.received', { subject: watched.subject, object: peer.ipAddress });
     }
   }
 
@@ -110,8 +119,9 @@ export class LinkWatch {
     return this.#watched.get(id)?.heardMs ?? null;
   }
 
+  /** `ADDRESS:PORT` of the last connection; empty before the first. */
   addressOf(id: number): string {
-    return this.#watched.get(id)?.address ?? '';
+    return this.#watched.get(id)?.peer.address ?? '';
   }
 
   close(): void {
@@ -124,9 +134,10 @@ export class LinkWatch {
     return ids.map((one) => this.#watched.get(one)).filter((watched) => watched !== undefined);
   }
 
-  #note(watched: Watched, address: string): void {
+  /** A copy: the connection itself is not kept. */
+  #note(watched: Watched, { address, ipAddress }: LinkPeer): void {
     watched.heardMs = this.#clock.wallMs();
-    watched.address = address;
+    watched.peer = { address, ipAddress };
   }
 
   #grant(watched: Watched | undefined, outstanding: boolean, nowMs: number): void {
@@ -146,10 +157,10 @@ export class LinkWatch {
   #check(): void {
     this.#dueMs = Infinity;
     const nowMs = this.#clock.monotonicMs();
-    for (const { subject, link, address } of this.#watched.values()) {
+    for (const { subject, link, peer } of this.#watched.values()) {
       const loss = link.check(nowMs);
       if (loss !== undefined)
-        this.#events.emit('entropy.data.timeout', { subject, object: address, comment: loss });
+        this.#events.emit('entropy.data.timeout', { subject, object: peer.ipAddress, comment: loss });
       this.#arm(link);
     }
   }

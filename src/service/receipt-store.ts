@@ -1,3 +1,5 @@
+import { ANSWER_MAXIMUM_RECORDS } from '../protocol/limits.ts';
+
 export interface ReceiptStoreOptions {
   /** Receipts kept, of all feeders together. */
   readonly capacity: number;
@@ -43,15 +45,17 @@ export class ReceiptStore {
   }
 
   /**
-   * Records of a feeder from this sequence on, oldest first, at most `limit`; and one more when that repeats the last sequence, as the end
-   * of a session does: whoever asks on from the next sequence would never get it.
+   * Records of a feeder from this sequence on, oldest first, at most `limit`. A frame and the record that ends its session have one
+   * sequence, and whoever asks on from the next would never get the second: where the limit would part them, the end comes too if an answer
+   * holds one more, and else both are left for the next.
    */
   from(feeder: number, sequence: number, limit: number): Buffer[] {
     const kept = this.#byFeeder.get(feeder) ?? [];
     const start = firstFrom(kept, sequence);
-    const last = kept[start + limit - 1];
-    const hasEnd = last !== undefined && kept[start + limit]?.sequence === last.sequence;
-    return kept.slice(start, start + limit + (hasEnd ? 1 : 0)).map(({ bytes }) => bytes);
+    const next = start + limit;
+    const isParted = next > start && next < kept.length && kept[next]?.sequence === kept[next - 1]?.sequence;
+    const step = limit < ANSWER_MAXIMUM_RECORDS ? 1 : -1;
+    return kept.slice(start, isParted ? next + step : next).map(({ bytes }) => bytes);
   }
 
   #forgetOldest(feeder: number): void {

@@ -12,6 +12,7 @@ import {
   FEEDER_KEY_BYTES,
   isSameKey,
   wipeKeys,
+  wipeKeysUnless,
   type FeederKeys,
 } from './feeder-keys.ts';
 import {
@@ -22,21 +23,14 @@ import {
   type FeederRecord,
   type FeederTerms,
 } from './feeder-record.ts';
-import { decodeRegister, encodeRegister, type FeederRegister } from './feeder-register.ts';
+import { decodeRegister, encodeRegister, freeDoor, type FeederRegister } from './feeder-register.ts';
+import { HostIdentityKeeper, type HostIdentity } from './host-identity.ts';
 import type { StateArchive } from './state-archive.ts';
 
 export interface EnrolmentDependencies {
   readonly archive: StateArchive;
   readonly random: RandomSource;
   readonly clock: Clock;
-}
-
-/** Who this host is to feeders. Both are made on first use and stay. */
-export interface HostIdentity {
-  /** 16 bytes that an enrolment is bound to. */
-  readonly host: Buffer;
-  /** 32 bytes: the Ed25519 private key of receipts (RFC 8032, 5.1.5). A copy, the caller's to wipe. */
-  readonly receiptSeed: Buffer;
 }
 
 /** A key that was just made or imported, for the enrolment file: the caller's to wipe. */
@@ -55,10 +49,6 @@ export interface KeyCandidates {
 
 const REGISTER = 'feeders.json';
 const KEYS = 'feeders.keys';
-const HOST = 'host';
-const RECEIPT_KEY = 'receipt-key';
-const HOST_BYTES = 16;
-const SEED_BYTES = 32;
 
 /**
  * Who may feed this host, by which key, and what his bytes are worth: documents of the state archive, changed one after the other,
@@ -70,18 +60,19 @@ export class Enrolment {
   readonly #random: RandomSource;
   readonly #clock: Clock;
   readonly #queue = new SerialQueue();
+  readonly #identity: HostIdentityKeeper;
   /** What unknown names are tried with. */
   readonly #nobody: Buffer;
   #register: FeederRegister = { nextId: 1, feeders: [] };
   #keys = new Map<number, FeederKeys>();
   #byName = new Map<string, FeederRecord>();
-  #identity: HostIdentity | undefined;
   #refused: EntropyError | undefined;
 
   private constructor(dependencies: EnrolmentDependencies) {
     this.#archive = dependencies.archive;
     this.#random = dependencies.random;
     this.#clock = dependencies.clock;
+    this.#identity = new HostIdentityKeeper(dependencies);
     this.#nobody = randomBytes(dependencies.random, FEEDER_KEY_BYTES);
   }
 
@@ -132,10 +123,9 @@ export class Enrolment {
 
   /** Throws `state-unwritable` when it had to be made and could not; the error in `refused`. */
   identity(): Promise<HostIdentity> {
-    return this.#queue.run(async () => {
+    return this.#queue.run(() => {
       this.#assertOpen();
-      this.#identity ??= await this.#makeIdentity();
-      return { host: copyOf(this.#identity.host), receiptSeed: copyOf(this.#identity.receiptSeed) };
+      return this.#identity.identity();
     });
   }
 
@@ -194,13 +184,24 @@ export class Enrolment {
     });
   }
 
-  /** The new key was used: the old one is removed, durably. Does nothing when there is no new one any more. */
-  completeRotation(id: number): Promise<void> {
-    return this.#change(async (register) => {
-      const next = this.#keys.get(id)?.next;
-      if (next === undefined) return;
-      await this.#save(register, new Map(this.#keys).set(id, { current: next, next: undefined }));
-    });
+  /**
+   * A new key was used (`provenKey`, copied before this returns): it takes the place of the old one, durably. When there is yet another new
+   * one by then, that still waits for its first use, beside the proven one. Does nothing when there is no new one any more.
+   */
+  async completeRotation(id: number, provenKey: Uint8Array): Promise<void> {
+    const proven = copyOf(provenKey);
+    try {
+      await this.#change(async (register) => {
+        const next = this.#keys.get(id)?.next;
+        if (next === undefined) return;
+        const keys = isSameKey(next, proven)
+          ? { current: next, next: undefined }
+          : { current: copyOf(proven), next };
+        await this.#save(register, new Map(this.#keys).set(id, keys));
+      });
+    } finally {
+      wipe(proven);
+    }
   }
 
   /** Waits for what is being changed, then wipes all keys; everything is refused from then on. */
@@ -211,8 +212,7 @@ export class Enrolment {
     this.#keys.clear();
     this.#byName.clear();
     this.#register = { nextId: this.#register.nextId, feeders: [] };
-    if (this.#identity !== undefined) wipe(this.#identity.receiptSeed);
-    this.#identity = undefined;
+    this.#identity.wipe();
   }
 
   #load(): void {
@@ -248,12 +248,12 @@ export class Enrolment {
         this.#archive.save(KEYS, keyDocument),
       ]);
     } catch (error) {
-      wipeUnless(keys, this.#keys);
+      wipeKeysUnless(keys, this.#keys);
       throw error;
     } finally {
       wipe(keyDocument);
     }
-    wipeUnless(this.#keys, keys);
+    wipeKeysUnless(this.#keys, keys);
     this.#adopt(register, keys);
   }
 
@@ -261,18 +261,6 @@ export class Enrolment {
     this.#register = register;
     this.#keys = keys;
     this.#byName = new Map(register.feeders.map((record) => [record.name, record]));
-  }
-
-  async #makeIdentity(): Promise<HostIdentity> {
-    const host = this.#archive.document(HOST) ?? randomBytes(this.#random, HOST_BYTES);
-    const receiptSeed = this.#archive.document(RECEIPT_KEY) ?? randomBytes(this.#random, SEED_BYTES);
-    if (host.length !== HOST_BYTES || receiptSeed.length !== SEED_BYTES)
-      throw new EntropyError('state-damaged', `${HOST} or ${RECEIPT_KEY} has another length`);
-    const known = this.#archive.documentNames();
-    if (!known.includes(HOST) || !known.includes(RECEIPT_KEY)) {
-      await Promise.all([this.#archive.save(HOST, host), this.#archive.save(RECEIPT_KEY, receiptSeed)]);
-    }
-    return { host, receiptSeed };
   }
 
   #newKey(imported: Uint8Array | undefined): Buffer {
@@ -289,20 +277,5 @@ export class Enrolment {
 
   #assertOpen(): void {
     if (this.refused !== undefined) throw this.refused;
-  }
-}
-
-function freeDoor(feeders: readonly FeederRecord[]): number {
-  const taken = new Set(feeders.map(({ door }) => door));
-  let door = 0;
-  while (taken.has(door)) door++;
-  return door;
-}
-
-/** Wipes the keys that the other set does not hold. */
-function wipeUnless(keys: ReadonlyMap<number, FeederKeys>, kept: ReadonlyMap<number, FeederKeys>): void {
-  const keptBuffers = new Set([...kept.values()].flatMap(({ current, next }) => [current, next]));
-  for (const { current, next } of keys.values()) {
-    for (const key of [current, next]) if (key !== undefined && !keptBuffers.has(key)) wipe(key);
   }
 }

@@ -91,6 +91,17 @@ export function wipeKeys(keys: FeederKeys): void {
   if (keys.next !== undefined) wipe(keys.next);
 }
 
+/** Wipes the keys that the other set does not hold. */
+export function wipeKeysUnless(
+  keys: ReadonlyMap<number, FeederKeys>,
+  kept: ReadonlyMap<number, FeederKeys>,
+): void {
+  const keptBuffers = new Set([...kept.values()].flatMap(({ current, next }) => [current, next]));
+  for (const { current, next } of keys.values()) {
+    for (const key of [current, next]) if (key !== undefined && !keptBuffers.has(key)) wipe(key);
+  }
+}
+
 /** A buffer of its own, never a slice of a shared one. */
 export function copyOf(bytes: Uint8Array): Buffer {
   const copy = Buffer.alloc(bytes.length);

@@ -39,6 +39,14 @@ export function decodeRegister(document: Buffer): FeederRegister {
   return { nextId, feeders: records };
 }
 
+/** The lowest door that no feeder has. */
+export function freeDoor(feeders: readonly FeederRecord[]): number {
+  const taken = new Set(feeders.map(({ door }) => door));
+  let door = 0;
+  while (taken.has(door)) door++;
+  return door;
+}
+
 function isConsistent(records: readonly FeederRecord[], nextId: number): boolean {
   const distinct = (values: readonly unknown[]): boolean => new Set(values).size === values.length;
   return (

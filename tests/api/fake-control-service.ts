@@ -1,8 +1,15 @@
 import { EntropyError } from '../../src/base/errors.ts';
 import { EVENTS, type EventId, type EventRecord } from '../../src/base/events.ts';
-import { SOURCE_NAMES, type GateReason } from '../../src/base/names.ts';
-import type { ControlService, EventPage, Peer } from '../../src/contract/control-service.ts';
+import { SOURCE_NAMES } from '../../src/base/names.ts';
+import type {
+  ControlService,
+  EventPage,
+  GateOverrideRequest,
+  Peer,
+  Readiness,
+} from '../../src/contract/control-service.ts';
 import type { ExternalReport } from '../../src/contract/external.ts';
+import type { GateReport } from '../../src/contract/gate.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../../src/contract/feeders.ts';
 import type {
   ConfigurationReport,
@@ -97,7 +104,14 @@ export function sampleStatus(change: Partial<StatusReport> = {}): StatusReport {
     startedMs: NOW_MS - 5_120_000,
     nowMs: NOW_MS,
     state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: '' },
-    gate: { state: 'open', reason: null, sinceMs: NOW_MS - 5_119_000, degraded: false, whatToDo: '' },
+    gate: {
+      state: 'open',
+      reason: null,
+      sinceMs: NOW_MS - 5_119_000,
+      degraded: false,
+      whatToDo: '',
+      override: null,
+    },
     kernel: {
       path: 'ioctl',
       intervalSeconds: 10,
@@ -143,7 +157,7 @@ export class FakeControlService implements ControlService {
     sampleFeed({ sequence: 511, atMs: NOW_MS - 14_000, path: 'write', reseed: 'EPERM' }),
   ];
   kept: EventRecord[] = sampleEvents();
-  readiness: { ready: boolean; reason: GateReason | null } = { ready: true, reason: null };
+  readiness: Readiness = { ready: true, reason: null };
   selfTestReport: SelfTestReport = { passed: true, failedTest: '', atMs: NOW_MS };
   enrolled: FeederReport[] = sampleFeeders();
   receipts: ReceiptKeyReport = SAMPLE_RECEIPT_KEY;
@@ -216,6 +230,21 @@ export class FakeControlService implements ControlService {
     }));
   }
 
+  overrideGate(request: GateOverrideRequest, peer: Peer): Promise<GateReport> {
+    const { mask, seconds, reason } = request;
+    const override = { mask, untilMs: NOW_MS + seconds * 1_000, reason, by: peer.name };
+    return this.#later('overrideGate', [request, peer], () => ({
+      ...this.report.gate,
+      state: 'overridden' as const,
+      degraded: true,
+      override,
+    }));
+  }
+
+  restoreGate(peer: Peer): Promise<GateReport> {
+    return this.#later('restoreGate', [peer], this.report.gate);
+  }
+
   configuration(): ConfigurationReport {
     return this.#answer('configuration', [], sampleConfiguration());
   }
@@ -280,7 +309,7 @@ export class FakeControlService implements ControlService {
     return this.#later('random', [bytes, fresh], () => this.#answeredOnce(new Uint8Array(bytes).fill(0xa5)));
   }
 
-  ready(): { readonly ready: boolean; readonly reason: GateReason | null } {
+  ready(): Readiness {
     return this.#answer('ready', [], this.readiness);
   }
 

@@ -2,11 +2,17 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeAsk, FEEDER_FRAMES } from '../../src/protocol/frame-payloads.ts';
+import { FeederHandshake } from '../../src/protocol/handshake.ts';
+import { publicBytesOf } from '../../src/protocol/raw-keys.ts';
 import { receiptDigest } from '../../src/protocol/receipt.ts';
 import { settle } from '../fakes/fake-clock.ts';
-import { FeedBench, fresh, type FeedClient } from './feed-bench.ts';
+import { throwsWith } from '../rejects.ts';
+import { FeedBench, FeedClient, fresh, random } from './feed-bench.ts';
 
 /** The life of a connection: who gets in, what becomes of frames, right and wrong, and how it ends. */
+
+const PEER = { name: 'uid 0', access: 'change' } as const;
+const SAME_TERMS = { class: 'noise', bitsPerByte: 1 } as const;
 
 let bench: FeedBench;
 
@@ -53,7 +59,7 @@ test('a proven feeder gets a welcome and a grant; a frame is cached and receipte
   assert.equal(client.of('close'), [{ kind: 'close', code: 'end' }]);
 });
 
-test('an unknown feeder, a wrong key and another host get one and the same answer', async () => {
+test('an unknown feeder, a wrong key and an altered proof get one and the same answer', async () => {
   const key = await bench.enroll('known');
   const wrong = Buffer.alloc(32, 7);
   const answers: string[] = [];
@@ -172,6 +178,78 @@ test('a frame of the host sent back, and one of another session, are unauthentic
   assert.is(bench.port.frames.length, 0);
 });
 
+test('a proof and frames that were recorded at one host are refused at another that has the same feeder and key', async () => {
+  const other = await FeedBench.open();
+  try {
+    const key = Buffer.alloc(32, 9);
+    for (const host of [bench, other]) await host.registry.enroll('hsm-1', SAME_TERMS, key, PEER);
+    let proof: Buffer = Buffer.alloc(0);
+    const recorded = bench.client('hsm-1', key);
+    await recorded.handshake((sent) => (proof = sent));
+    const frame = recorded.send(fresh(64));
+    await recorded.receipt();
+
+    const replayed = other.client('hsm-1', key);
+    await replayed.handshake(() => proof).catch(() => undefined);
+    await refusedWith(replayed, 'feeder-unauthenticated', 4401);
+    const genuine = await other.connected('hsm-1', key);
+    await genuine.granted();
+    genuine.socket.send(frame);
+    await refusedWith(genuine, 'feed-frame-unauthentic', 4400);
+    assert.equal([bench.port.frames.length, other.port.frames.length], [1, 0]);
+    const { frames, creditedUnits } = other.admission.figuresOf(1);
+    assert.equal([frames, creditedUnits], [0, 0]);
+    // The feeder itself tells the hosts apart before it proves anything.
+    const astray = new FeedClient(other, 'hsm-1', key);
+    other.clients.push(astray);
+    const { host, receiptKey } = await bench.admission.identity();
+    const enrolled = { feeder: 'hsm-1', key, host, receiptKey: publicBytesOf(receiptKey) };
+    const handshake = new FeederHandshake(enrolled, { random });
+    const hello = await astray.hello();
+    throwsWith(() => handshake.answer(hello), 'feeder-unauthenticated');
+  } finally {
+    await other.close();
+  }
+});
+
+test('a stranger that pings is ended; a feeder pays for its pings, and they do not count as heard', async () => {
+  const stranger = bench.client('nobody', Buffer.alloc(32, 1));
+  await stranger.hello();
+  stranger.socket.ping();
+  await refusedWith(stranger, 'feed-handshake-invalid', 4400);
+  await bench.close();
+  const limits = { handshakeSeconds: 5, bytesPerSecond: 1e6, framesPerSecond: 10, receiptsKept: 100 };
+  bench = await FeedBench.open({ admission: { limits } });
+  const client = await connected();
+  let pongs = 0;
+  client.socket.on('pong', () => pongs++);
+  for (let ping = 0; ping < 11; ping++) client.socket.ping();
+  await refusedWith(client, 'feed-rate-exceeded', 4429);
+  assert.is(pongs, 10);
+});
+
+test('an ask costs a frame for each KiB that it may be answered with', async () => {
+  await bench.close();
+  const limits = { handshakeSeconds: 5, bytesPerSecond: 1e6, framesPerSecond: 105, receiptsKept: 100 };
+  bench = await FeedBench.open({ admission: { limits } });
+  const client = await connected();
+  // 200 records have 51.6 KiB: twice 53 is one more than there is.
+  client.send(encodeAsk(1, 200), FEEDER_FRAMES.ask);
+  await client.until(() => client.of('answer').length === 1);
+  client.send(encodeAsk(1, 200), FEEDER_FRAMES.ask);
+  await refusedWith(client, 'feed-rate-exceeded', 4429);
+});
+
+test('a feeder that repeats one payload is told a few times, then suspended', async () => {
+  const client = await connected();
+  const payload = fresh(64);
+  for (let frame = 0; frame < 65; frame++) client.send(payload);
+  await refusedWith(client, 'feeder-suspended', 4403);
+  assert.is(bench.told('feeder.duplicate').length, 1);
+  assert.is(bench.counters.value('feeder.frames.duplicate'), 64);
+  assert.match(String(bench.told('feeder.suspended')[0]!.reason), /^64 payloads in a row/);
+});
+
 test('32 and 65,536 bytes are the smallest and largest frame; one byte more is too large for a message', async () => {
   const client = await connected();
   client.send(fresh(32));
@@ -278,7 +356,11 @@ test('a feeder whose frames keep failing is suspended, told so, and comes back w
   await client.granted();
   bench.port.answer = () => ({ verdict: 'test-failed', memoryBytes: 0, storedBytes: 0, suspend: true });
   client.send(fresh(64));
-  await refusedWith(client, 'feeder-suspended', 4403);
+  const { code, reason } = await client.closed;
+  assert.is(code, 4403);
+  const because = 'the door expects conditioned bytes: at least 4 bits of min-entropy per byte as they come';
+  assert.is(reason, `feeder-suspended: ${because}`);
+  assert.equal(bench.told('feeder.suspended'), [{ feeder: 'hsm-1', reason: because }]);
   assert.equal(
     client.receipts.map(({ verdict, kind }) => `${kind} ${verdict}`),
     ['frame test-failed', 'end accepted'],
@@ -289,7 +371,7 @@ test('a feeder whose frames keep failing is suspended, told so, and comes back w
   await refused.handshake().catch(() => undefined);
   await refusedWith(refused, 'feeder-suspended', 4403);
   bench.port.answer = () => ({});
-  await bench.registry.enable('hsm-1', { name: 'uid 0', access: 'change' });
+  await bench.registry.enable('hsm-1', PEER);
   const again = await bench.connected('hsm-1', key);
   assert.is(again.welcome!.nextSequence, 2);
 });
@@ -402,6 +484,16 @@ test('with external entropy disabled the hello says so, and nothing is granted',
 test('a proven feeder that is not heard for two timeouts is dropped', async () => {
   const client = await connected();
   await bench.clock.advance(119_999);
+  assert.is(client.socket.readyState, client.socket.OPEN);
+  await bench.clock.advance(1);
+  await refusedWith(client, 'feed-connection-lost', 4503);
+});
+
+test('a shorter timeout holds for sessions that are there, from when they were heard last', async () => {
+  const client = await connected();
+  await bench.clock.advance(10_000);
+  bench.admission.reconfigure(10);
+  await bench.clock.advance(9_999);
   assert.is(client.socket.readyState, client.socket.OPEN);
   await bench.clock.advance(1);
   await refusedWith(client, 'feed-connection-lost', 4503);

@@ -20,6 +20,8 @@ const REQUESTS: Readonly<Record<RouteName, { url: string; payload?: object }>> =
   ready: { url: '/readyz' },
   status: { url: '/v1/status' },
   sources: { url: '/v1/sources' },
+  overrideGate: { url: '/v1/gate/override', payload: { mask: 4, seconds: 600, reason: 'HSM moved' } },
+  restoreGate: { url: '/v1/gate/override' },
   testSource: { url: '/v1/sources/rdseed/test' },
   restoreSource: { url: '/v1/sources/rdseed/restore', payload: { reason: 'cable was loose' } },
   ledger: { url: '/v1/ledger' },
@@ -68,7 +70,7 @@ test('each route lets exactly those in whom the table lets in', async () => {
         ['ready'],
       );
     if (access === 'read') {
-      const changing = /test|restore|change|enroll|rotate|able|revoke/i;
+      const changing = /test|restore|override|change|enroll|rotate|able|revoke/i;
       assert.ok(service.calls.every((call) => !changing.test(call.name)));
     }
   }
@@ -105,6 +107,11 @@ test('readiness is 200, or 503 with the reason of the closed gate', async () => 
   const answer = await send(app, 'ready');
   assertProblem(answer, 'gate-closed');
   assert.is(memberOf(answer, 'reason'), 'credit-starved');
+  service.readiness = { ready: false, reason: 'overridden' };
+  const overridden = await send(app, 'ready');
+  assertProblem(overridden, 'gate-closed');
+  assert.is(memberOf(overridden, 'reason'), 'overridden');
+  assert.match(memberOf(overridden, 'detail'), 'not from the sources that the policy asks for');
 });
 
 test('handlers get what was asked: defaults, numbers, the body, and who asked', async () => {
@@ -114,6 +121,8 @@ test('handlers get what was asked: defaults, numbers, the body, and who asked', 
   await app.inject('/v1/ledger?limit=4096');
   await app.inject('/v1/events?after=2&limit=1');
   await send(app, 'restoreSource');
+  await send(app, 'overrideGate');
+  await send(app, 'restoreGate');
   await send(app, 'changeConfiguration');
   assert.equal(
     service.calls.filter(({ name }) => name !== 'configuration'),
@@ -122,6 +131,8 @@ test('handlers get what was asked: defaults, numbers, the body, and who asked', 
       { name: 'ledger', given: [4096] },
       { name: 'events', given: [2, 1] },
       { name: 'restoreSource', given: ['rdseed', 'cable was loose', peer] },
+      { name: 'overrideGate', given: [{ mask: 4, seconds: 600, reason: 'HSM moved' }, peer] },
+      { name: 'restoreGate', given: [peer] },
       { name: 'changeConfiguration', given: [{ feedBytes: 128 }, peer] },
     ],
   );

@@ -155,13 +155,20 @@ test('the server echoes the subprotocol and agrees to no extension', async () =>
   socket.terminate();
 });
 
-test('unproven connections and connections in all are bounded; what ends makes room', async () => {
-  const keys = await Promise.all(['a', 'b', 'c', 'd'].map((name) => bench.enroll(name)));
-  const strangers = [bench.client('x', Buffer.alloc(32, 1)), bench.client('y', Buffer.alloc(32, 1))];
+test('when all places of strangers are taken the newcomer gets that of the oldest, and a feeder gets in', async () => {
+  const key = await bench.enroll('hsm-1');
+  const strangers = ['x', 'y'].map((name) => bench.client(name, Buffer.alloc(32, 1)));
   for (const stranger of strangers) await stranger.hello();
-  assert.match(await upgrade({}), /^HTTP\/1\.1 503 server-busy/);
-  for (const stranger of strangers) stranger.socket.terminate();
-  while (bench.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  await bench.connected('hsm-1', key);
+  const { code, reason } = await strangers[0]!.closed;
+  assert.is(code, 4503);
+  assert.match(reason, /^server-busy: /);
+  assert.is(strangers[1]!.socket.readyState, strangers[1]!.socket.OPEN);
+  assert.is(bench.server.connections, 2);
+});
+
+test('connections in all are bounded; what ends makes room', async () => {
+  const keys = await Promise.all(['a', 'b', 'c', 'd'].map((name) => bench.enroll(name)));
   for (const [index, name] of ['a', 'b', 'c', 'd'].entries()) await bench.connected(name, keys[index]!);
   assert.match(await upgrade({}), /^HTTP\/1\.1 503 server-busy/);
   bench.clients.at(-1)!.socket.terminate();

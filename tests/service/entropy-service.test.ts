@@ -174,6 +174,20 @@ test('readiness follows the gate', () =>
     return Promise.resolve();
   }));
 
+test('an overridden gate is open and not ready, until the override ends', () =>
+  withService(async ({ service, bus }) => {
+    bus.emit('gate.overridden');
+    assert.equal(service.ready(), { ready: false, reason: 'warming' }, 'closed is worse');
+    bus.emit('gate.open');
+    assert.equal(service.ready(), { ready: false, reason: 'overridden' });
+    bus.emit('gate.override.ended', { why: 'replaced' });
+    bus.emit('gate.overridden');
+    assert.equal(service.ready(), { ready: false, reason: 'overridden' });
+    bus.emit('gate.override.ended', { why: 'time' });
+    assert.equal(service.ready(), { ready: true, reason: null });
+    return Promise.resolve();
+  }));
+
 test('names that are no source are refused before the engine is asked', () =>
   withService(async ({ service, calls }) => {
     await rejectsWith(

@@ -66,6 +66,11 @@ export class FakeFeedPort implements FeedPort {
     return Promise.resolve();
   }
 
+  renewDoor(door: number): Promise<void> {
+    this.calls.push(`renew door ${door}`);
+    return Promise.resolve();
+  }
+
   voidFeeder(feeder: number): Promise<void> {
     this.calls.push(`void feeder ${feeder}`);
     return Promise.resolve();
@@ -102,5 +107,12 @@ export class FakeSeen implements SeenPayloadStore {
     const before = this.#seen.has(text);
     this.#seen.add(text);
     return before;
+  }
+
+  flushes = 0;
+
+  flush(): Promise<void> {
+    this.flushes += 1;
+    return Promise.resolve();
   }
 }

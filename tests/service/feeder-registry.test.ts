@@ -1,8 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { EntropyError } from '../../src/base/errors.ts';
 import type { Peer } from '../../src/contract/control-service.ts';
 import type { FeederEnrolment } from '../../src/contract/feeders.ts';
 import { parseEnrolment } from '../../src/protocol/enrolment-file.ts';
+import { settle } from '../fakes/fake-clock.ts';
 import { FeedBench, fresh } from '../api/feed-bench.ts';
 import { rejectsWith } from '../rejects.ts';
 
@@ -82,7 +84,7 @@ test('disabling ends the session and keeps the feeder out until it is enabled', 
   await refused.handshake().catch(() => undefined);
   assert.is((await refused.closed).code, 4403);
   await bench.registry.enable('hsm-1', PEER);
-  assert.ok(bench.port.calls.includes('reset door 0'));
+  assert.ok(bench.port.calls.includes('renew door 0'));
   await bench.connected('hsm-1', key);
 });
 
@@ -91,10 +93,42 @@ test('revoking ends the session, voids what is cached, and the name is unknown f
   const client = await bench.connected('hsm-1', key);
   await bench.registry.revoke('hsm-1', PEER);
   assert.is((await client.closed).code, 4401);
-  assert.equal(bench.port.calls.at(-1), 'void feeder 1');
+  assert.equal(bench.port.calls.slice(-2), ['void feeder 1', 'void feeder 1']);
   assert.equal(bench.registry.list(), []);
   await rejectsWith(bench.registry.revoke('hsm-1', PEER), 'feeder-unknown');
   await rejectsWith(bench.registry.rotate('hsm-1', undefined, PEER), 'feeder-unknown');
+});
+
+test('what is cached is voided before the session has ended, however long that takes', async () => {
+  const { key } = parseEnrolment(await bench.registry.enroll('hsm-1', NOISE, undefined, PEER));
+  const client = await bench.connected('hsm-1', key);
+  await client.granted();
+  bench.port.hold = true;
+  client.send(fresh(64));
+  while (bench.port.heldFrames === 0) await settle();
+  const revoked = bench.registry.revoke('hsm-1', PEER);
+  while (!bench.port.calls.includes('void feeder 1')) await settle();
+  assert.is(bench.port.heldFrames, 1);
+  bench.port.letGo();
+  await revoked;
+});
+
+test('a revocation whose bytes could not be voided is told, and stands all the same', async () => {
+  await bench.registry.enroll('hsm-1', NOISE, undefined, PEER);
+  bench.port.voidFeeder = () => Promise.reject(new EntropyError('engine-stopped', 'gone'));
+  await rejectsWith(bench.registry.revoke('hsm-1', PEER), 'engine-stopped');
+  assert.equal(bench.registry.list(), []);
+  const { change, failure } = bench.told('feeder.enrolment.changed').at(-1)!;
+  assert.equal([change, failure], ['revoked', 'engine-stopped: gone']);
+  assert.is(bench.admission.figuresOf(1).frames, 0);
+});
+
+test('a door that a revoked feeder had is given renewed to the next', async () => {
+  await bench.registry.enroll('old', NOISE, undefined, PEER);
+  await bench.registry.revoke('old', PEER);
+  bench.port.calls.length = 0;
+  await bench.registry.enroll('new', NOISE, undefined, PEER);
+  assert.equal([bench.enrolment.named('new').door, bench.port.calls], [0, ['renew door 0']]);
 });
 
 test('room is shared: each connected feeder is granted its part, and gets more when another goes', async () => {

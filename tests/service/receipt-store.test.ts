@@ -29,6 +29,17 @@ test('the end of a session comes with the last receipt before it, also as one mo
   assert.equal(texts(store.from(1, 3, 200)), ['3']);
 });
 
+test('an answer never holds more than 200: there a frame and the end of its session both wait for the next', () => {
+  const store = new ReceiptStore({ capacity: 500 });
+  for (let sequence = 1; sequence <= 200; sequence++) store.keep(1, sequence, Buffer.from(`${sequence}`));
+  store.keep(1, 200, Buffer.from('end'));
+  assert.equal(texts(store.from(1, 1, 200)).slice(-1), ['199']);
+  assert.equal(texts(store.from(1, 200, 200)), ['200', 'end']);
+  assert.equal(texts(store.from(1, 1, 199)).length, 199);
+  assert.equal(texts(store.from(1, 2, 199)).slice(-2), ['200', 'end']);
+  assert.is(store.from(1, 2, 199).length, 200);
+});
+
 test('the oldest of all feeders are forgotten first', () => {
   const store = new ReceiptStore({ capacity: 3 });
   store.keep(1, 1, Buffer.from('a1'));

@@ -152,11 +152,30 @@ test('a rotated key stands beside the old one until it is used, then alone, dura
   const { key } = await enrolment.rotate('hsm');
   const both = (await open(files)).candidates('hsm');
   assert.equal([Buffer.from(both.current), Buffer.from(both.next)], [old, key]);
-  await enrolment.completeRotation(record.id);
-  await enrolment.completeRotation(record.id);
+  await enrolment.completeRotation(record.id, key);
+  await enrolment.completeRotation(record.id, key);
   const one = (await open(files)).candidates('hsm');
   assert.equal([Buffer.from(one.current), Buffer.from(one.next)], [key, key]);
   await rejectsWith(enrolment.rotate('hsm', key), 'request-invalid');
+});
+
+test('another rotation while a new key is being used leaves the used one valid, and the newest waiting', async () => {
+  const files = new SimulatedFiles();
+  const enrolment = await open(files);
+  const { record } = await enrolment.enroll('hsm', NOISE);
+  const { key: used } = await enrolment.rotate('hsm');
+  const rotated = enrolment.rotate('hsm');
+  // As a proof is: the view of a key that the rotation before it in the queue is about to wipe.
+  await enrolment.completeRotation(record.id, enrolment.candidates('hsm').next);
+  const { key: newest } = await rotated;
+  for (const one of [enrolment, await open(files)]) {
+    const { current, next } = one.candidates('hsm');
+    assert.equal([Buffer.from(current), Buffer.from(next)], [used, newest]);
+  }
+  await enrolment.completeRotation(record.id, newest);
+  assert.is(keyOf(enrolment, 'hsm'), newest.toString('hex'));
+  await enrolment.completeRotation(record.id, used);
+  assert.is(keyOf(enrolment, 'hsm'), newest.toString('hex'));
 });
 
 test('an unknown name has two keys to be tried, that nobody has, and no record', async () => {

@@ -187,6 +187,13 @@ export const ERRORS = {
     'No full-entropy block can be extracted, so nothing is given out.',
     'See the reason in `entropyctl mixer status`; it reopens by itself when a source suffices.',
   ),
+  'override-refused': entry(
+    409,
+    EXIT.failed,
+    false,
+    'The gate cannot be overridden: it is held closed, or disableHwrng forbids every source of the mask.',
+    'See `entropyctl mixer status` for what holds it; name a mask with a source that the configuration allows.',
+  ),
   'engine-busy': entry(
     503,
     EXIT.failed,

@@ -110,6 +110,11 @@ export const EVENTS = {
     'Part of the storage cache does not open; it is not used, and the rest is kept.',
     'After a crash some open tails are normal; otherwise look at the disk, and at who can write to the state directory.',
   ),
+  'cache.record.failed': event(
+    'error',
+    'What is remembered of the feed (seen payloads, sequence marks) cannot be written: a crash would forget it.',
+    'Free space, or make the file system writable; it is tried again by itself.',
+  ),
   'cache.resized': event('notice', 'A cache got another size; what fitted was kept.'),
   'cache.storage.failed': event(
     'error',
@@ -143,6 +148,15 @@ export const EVENTS = {
     'warning',
     'A needed block cannot be extracted; nothing is credited or served.',
     'The reason is in the detail; it reopens by itself.',
+  ),
+  'gate.overridden': event(
+    'alert',
+    'An operator overrides the gate: for a time other sources are used than the policy asks for.',
+    'Mend what made it necessary, then `entropyctl mixer gate restore`; it ends by itself after the seconds in the detail.',
+  ),
+  'gate.override.ended': event(
+    'notice',
+    'The override of the gate ended; the sources of the running mask are used again, unless it was replaced.',
   ),
   'kernel.fed': routine('info', 'Bytes were given to the kernel pool; the ledger keeps each feed.'),
   'kernel.feed.waiting': event('notice', 'A kernel feed is due but no full-entropy block is ready.'),

@@ -16,8 +16,8 @@ import {
 } from './answer.ts';
 import type { Invocation } from './command-line.ts';
 import type { ControlClient } from './control-client.ts';
-import { entropydSettings, setEntropydSettings } from './entropyd-actions.ts';
-import { externalRow, feederRow } from './external-rows.ts';
+import { changeOf, entropydSettings, overriddenNote } from './entropyd-actions.ts';
+import { CACHES_NOT_OPEN, externalRow, feederRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import * as rows from './rows.ts';
@@ -51,6 +51,16 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
         rows.sourceRow(await client.call(ROUTES.restoreSource, { params: { name }, body })),
       );
     }
+    case 'overrideGate': {
+      const body = {
+        mask: numberOf(invocation, 'mask'),
+        seconds: numberOf(invocation, 'for'),
+        reason: options.get('reason'),
+      };
+      return succeeded(invocation, rows.gateRow(await client.call(ROUTES.overrideGate, { body })));
+    }
+    case 'restoreGate':
+      return succeeded(invocation, rows.gateRow(await client.call(ROUTES.restoreGate)));
     case 'ledger': {
       const query = { limit: numberOf(invocation, 'limit') };
       return succeeded(
@@ -91,15 +101,14 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
     case 'entropydSettings':
       return entropydSettings(invocation, surroundings);
     case 'setEntropydSettings':
-      return setEntropydSettings(invocation, surroundings);
+      return changeConfiguration(client, changeOf(invocation));
     case 'setKernelSetting':
-      await client.call(ROUTES.changeConfiguration, { body: settingOf(options) });
-      return { output: null, exit: EXIT.ok };
+      return changeConfiguration(client, settingOf(options));
     case 'waitReady':
       await waitReady(client, clock, numberOf(invocation, 'timeout') * MS_PER_SECOND);
       return { output: null, exit: EXIT.ok };
     case 'external':
-      return succeeded(invocation, externalRow(await client.call(ROUTES.external)));
+      return externalAnswer(invocation, client);
     case 'feeders':
       return succeeded(invocation, ...(await client.call(ROUTES.feeders)).map(feederRow));
     case 'disableFeeder':
@@ -123,7 +132,7 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
 
 function exitOf({ gate }: StatusReport): number {
   if (gate.state === 'closed') return EXIT.gateClosed;
-  return gate.degraded ? EXIT.degraded : EXIT.ok;
+  return gate.degraded || gate.state === 'overridden' ? EXIT.degraded : EXIT.ok;
 }
 
 function testExitOf({ state }: SourceReport): number {
@@ -147,6 +156,19 @@ function truthText(text: string): string {
 
 const READY_POLL_MS = 250;
 const READY_CALL_TIMEOUT_MS = 5_000;
+
+/** What is stored and yet not in force is told: a flag or file of the daemon wins over it. */
+async function changeConfiguration(client: ControlClient, change: object): Promise<Answer> {
+  const { parameters } = await client.call(ROUTES.changeConfiguration, { body: change });
+  const note = overriddenNote(parameters, Object.keys(change));
+  return { output: null, ...(note !== '' && { note }), exit: EXIT.ok };
+}
+
+async function externalAnswer(invocation: Invocation, client: ControlClient): Promise<Answer> {
+  const report = await client.call(ROUTES.external);
+  const answer = succeeded(invocation, externalRow(report));
+  return report.enabled ? answer : { ...answer, note: CACHES_NOT_OPEN };
+}
 
 /** Asks until the gate is open; a daemon that is not there yet is waited for as well. */
 async function waitReady(client: ControlClient, clock: Clock, timeoutMs: number): Promise<void> {

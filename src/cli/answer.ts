@@ -20,6 +20,8 @@ export interface Answer {
   readonly output: Output | null;
   /** Replaces the simple form, for a command that has one of its own. */
   readonly text?: string;
+  /** For the reader on standard error, whatever the form of the answer. */
+  readonly note?: string;
   readonly exit: number;
 }
 

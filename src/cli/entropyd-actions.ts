@@ -1,4 +1,4 @@
-import { EntropyError, EXIT } from '../base/errors.ts';
+import { EntropyError } from '../base/errors.ts';
 import { ENTROPYD_KEYS, RESET_ALL } from '../contract/entropyd-commands.ts';
 import type { ConfigurationReport } from '../contract/outputs.ts';
 import { PARAMETERS } from '../contract/parameters.ts';
@@ -14,13 +14,20 @@ export async function entropydSettings(invocation: Invocation, { client }: Surro
   return succeeded(invocation, settingsRow(parameters, asked));
 }
 
-/** Sets and resets in one change. Throws `usage` when nothing is named, or one parameter twice. */
-export async function setEntropydSettings(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
-  const change = changeOf(invocation);
-  if (Object.keys(change).length === 0)
-    throw new EntropyError('usage', 'name a parameter to set, or --reset');
-  await client.call(ROUTES.changeConfiguration, { body: change });
-  return { output: null, exit: EXIT.ok };
+/** Which of the changed values are stored and yet not in force, because a flag or file wins; empty when all are. */
+export function overriddenNote(
+  parameters: ConfigurationReport['parameters'],
+  keys: readonly string[],
+): string {
+  const overridden = parameters.filter(
+    ({ name, origin }) => keys.includes(name) && (origin === 'flag' || origin === 'file'),
+  );
+  return overridden
+    .map(
+      ({ name, origin, configured }) =>
+        `${name} is stored, but a ${origin} keeps it at ${String(configured)}.`,
+    )
+    .join('\n');
 }
 
 function settingsRow(
@@ -35,8 +42,11 @@ function settingsRow(
   return Object.fromEntries(cells);
 }
 
-/** A value, or null for the default, for each key that is named. */
-function changeOf(invocation: Invocation): Record<string, number | null> {
+/**
+ * What `set` changes: a value, or null for the default, for each key that is named. Throws `usage` when nothing is named, or one parameter
+ * twice.
+ */
+export function changeOf(invocation: Invocation): Record<string, number | null> {
   const reset = optionalTextOf(invocation, 'reset');
   const change: Record<string, number | null> = {};
   for (const key of ENTROPYD_KEYS) {
@@ -48,5 +58,7 @@ function changeOf(invocation: Invocation): Record<string, number | null> {
     if (isReset) change[key] = null;
     else if (value !== undefined) change[key] = value;
   }
+  if (Object.keys(change).length === 0)
+    throw new EntropyError('usage', 'name a parameter to set, or --reset');
   return change;
 }

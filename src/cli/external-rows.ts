@@ -11,6 +11,10 @@ export function externalRow(report: ExternalReport): FlatRow {
   return { ...report };
 }
 
+/** Said where bit 8 is off: the zeros say nothing of what is on disk. */
+export const CACHES_NOT_OPEN =
+  'External entropy is not in the running mask: its caches are not open, and what is stored stays as it is.';
+
 export function feederRow({ lastHeardMs, createdMs, ...feeder }: FeederReport): FlatRow {
   return {
     ...feeder,

@@ -40,9 +40,8 @@ export async function enrollFeeder(invocation: Invocation, surroundings: Surroun
     }),
     text: textOf([
       `Enrolled ${name}. Its key is in ${keyFile}: move that file to the feeder, and keep no copy.`,
-      reachText(reach),
       ...(report.external.enabled
-        ? []
+        ? [reachText(reach)]
         : [
             `External entropy is disabled: the running mask is ${report.mask.running}. ${ERRORS['external-disabled'].whatToDo}`,
           ]),

@@ -11,7 +11,13 @@ import {
 const DESCRIPTION_COLUMN = 24;
 const WIDTH = 80;
 
-const TYPE_NAMES = { string: '<str>', integer: '<long>', number: '<num>', flag: '' } as const;
+const TYPE_NAMES = {
+  string: '<str>',
+  integer: '<long>',
+  number: '<num>',
+  duration: '<time>',
+  flag: '',
+} as const;
 
 /** Help of the program (no words) or of a namespace. */
 export function namespaceHelp(words: readonly string[]): string {
@@ -61,6 +67,8 @@ export function valueRule({ type, minimum, maximum, choices }: OptionEntry): str
       return `an integer from ${minimum} to ${maximum}`;
     case 'number':
       return `a decimal or fraction from ${minimum} to ${maximum}`;
+    case 'duration':
+      return `seconds from ${minimum} to ${maximum}, or with a unit: 90s, 10m, 2h`;
     case 'string':
       return `${minimum} to ${maximum} printable characters`;
   }

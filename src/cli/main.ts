@@ -38,7 +38,7 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
     const directory = invocation.runtimeDirectory ?? runtimeDirectory(io.environment, io.uid);
     const client = new ControlClient({ runtimeDirectory: directory }, { clock: io.clock });
     if (invocation.options.get('follow') === true) return await follow(invocation, client, io);
-    const { output, text, exit } = await answerOf(invocation, {
+    const { output, text, note, exit } = await answerOf(invocation, {
       client,
       clock: io.clock,
       workingDirectory: io.workingDirectory,
@@ -47,6 +47,7 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
       const own = invocation.formatter === 'simple' ? text : undefined;
       io.stdout(own ?? FORMATTER_BY_NAME[invocation.formatter](output));
     }
+    if (note !== undefined) io.stderr(`Note: ${printable(note)}\n`);
     return exit;
   } catch (error) {
     return report(error, io);

@@ -14,9 +14,18 @@ export function optionValue(option: OptionEntry, text: string): string | number 
 const MEASURES: Readonly<Record<OptionEntry['type'], (text: string) => number | undefined>> = {
   integer: (text) => (/^[0-9]{1,16}$/.test(text) ? Number(text) : undefined),
   number: rationalOf,
+  duration: secondsOf,
   string: (text) => Array.from(text).length,
   flag: () => undefined,
 };
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds of `90`, `90s`, `10m`, `2h` or `1d`. */
+function secondsOf(text: string): number | undefined {
+  const found = /^([0-9]{1,9})([smhd]?)$/.exec(text);
+  return found === null ? undefined : Number(found[1]) * (UNIT_SECONDS[found[2] ?? ''] ?? 1);
+}
 
 /** `7`, `0.5` or `1/32`. */
 function rationalOf(text: string): number | undefined {

@@ -2,6 +2,7 @@ import { ERRORS, isErrorCode, type ErrorCode, type ErrorEntry } from '../base/er
 import { EVENTS, type EventEntry, type EventId } from '../base/events.ts';
 import { KERNEL_SETTINGS } from '../contract/commands.ts';
 import type { ExternalReport } from '../contract/external.ts';
+import type { GateReport } from '../contract/gate.ts';
 import type {
   ConfigurationReport,
   EventReport,
@@ -21,11 +22,7 @@ export function statusRow(report: StatusReport): Row {
   const { gate, kernel, mask, mixer, state, sources, version, startedMs } = report;
   const feed = kernel.lastFeed;
   return {
-    gate: gate.state === 'open' ? 'OPEN' : 'CLOSED',
-    gateReason: gate.reason,
-    gateSince: timeText(gate.sinceMs),
-    degraded: gate.degraded,
-    whatToDo: gate.whatToDo,
+    ...gateRow(gate),
     feedPath: kernel.path,
     feedIntervalSeconds: kernel.intervalSeconds,
     feedBytes: kernel.bytesPerFeed,
@@ -50,6 +47,20 @@ export function statusRow(report: StatusReport): Row {
     version,
     started: timeText(startedMs),
     sources: sources.map(sourceRow),
+  };
+}
+
+export function gateRow({ state, reason, sinceMs, degraded, whatToDo, override }: GateReport): FlatRow {
+  return {
+    gate: state.toUpperCase(),
+    gateReason: reason,
+    gateSince: timeText(sinceMs),
+    degraded,
+    whatToDo,
+    overrideMask: override?.mask ?? null,
+    overrideUntil: override === null ? null : timeText(override.untilMs),
+    overrideReason: override?.reason ?? null,
+    overrideBy: override?.by ?? null,
   };
 }
 

@@ -1,8 +1,8 @@
 import { ERRORS, isErrorCode } from '../base/errors.ts';
 import { SOURCE_BITS, SOURCE_NAMES, type SourceName } from '../base/names.ts';
+import type { GateReport, OverrideReport } from '../contract/gate.ts';
 import type {
   FeedRecord,
-  GateReport,
   KernelReport,
   MaskReport,
   SourceReport,
@@ -10,6 +10,7 @@ import type {
 } from '../contract/outputs.ts';
 import { durationText, elapsedText, rateText, sizeText } from './durations.ts';
 import { printable } from './formatters/output.ts';
+import { timeText } from './times.ts';
 
 /**
  * What people read first, in the order of their questions: is it safe, for how long not, what to do; then the kernel
@@ -39,10 +40,16 @@ function gateLines(gate: GateReport, nowMs: number): string[] {
   if (gate.state === 'closed') {
     return [
       `Gate: CLOSED: ${gate.reason ?? 'no reason given'}, for ${elapsedText(gate.sinceMs, nowMs)}`,
+      ...(gate.override === null ? [] : [`Override: in force ${overrideText(gate.override)}`]),
       ...advice,
     ];
   }
+  if (gate.override !== null) return [`Gate: OVERRIDDEN ${overrideText(gate.override)}`, ...advice];
   return gate.degraded ? ['Gate: OPEN, degraded', ...advice] : ['Gate: OPEN'];
+}
+
+function overrideText({ untilMs, mask, reason, by }: OverrideReport): string {
+  return `until ${timeText(untilMs)} (mask ${mask}, "${reason}", by ${by})`;
 }
 
 function kernelText(kernel: KernelReport, nowMs: number): string {
@@ -106,9 +113,10 @@ function externalLines({ mask, external }: StatusReport): string[] {
   if ((mask.running & SOURCE_BITS.external) === 0) return [];
   const { memoryBytes, storedBytes, runwaySeconds, feedersConnected, storageFailure } = external;
   const cached = `${sizeText(memoryBytes)} in memory and ${sizeText(storedBytes)} stored`;
-  const runway = runwaySeconds === null ? 'nothing is drawn' : `lasts ${durationText(runwaySeconds)}`;
+  const runway = runwaySeconds === null ? 'no draw yet' : `lasts ${durationText(runwaySeconds)}`;
   const feeders = `${feedersConnected} ${feedersConnected === 1 ? 'feeder' : 'feeders'}`;
-  const link = external.link === 'connected' ? `${feeders} connected` : LINK_TEXTS[external.link];
+  const idle = feedersConnected > 0 ? `${feeders} connected, yet nothing comes that is credited` : undefined;
+  const link = external.link === 'connected' ? `${feeders} connected` : (idle ?? LINK_TEXTS[external.link]);
   const failure = storageFailure === '' ? '' : `; storage failed: ${storageFailure}`;
   return [`External: ${external.level}, ${cached}, ${runway}; ${link}${failure}`];
 }

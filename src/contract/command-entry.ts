@@ -7,10 +7,10 @@ export interface OptionEntry {
   /** Without dashes. */
   readonly long: string;
   readonly short?: string;
-  /** `flag` takes no value; a `number` is a decimal (0.5) or a fraction (1/32). */
-  readonly type: 'string' | 'integer' | 'number' | 'flag';
+  /** `flag` takes no value; a `number` is a decimal (0.5) or a fraction (1/32), a `duration` seconds (90) or 90s, 10m, 2h. */
+  readonly type: 'string' | 'integer' | 'number' | 'duration' | 'flag';
   readonly required?: true;
-  /** Bounds of an integer or number, or of a string's length in characters; both included. */
+  /** Bounds of an integer, a number or a duration in seconds, or of a string's length in characters; both included. */
   readonly minimum?: number;
   readonly maximum?: number;
   /** Used when the option is not given. */

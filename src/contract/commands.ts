@@ -2,6 +2,7 @@ import { SOURCE_NAMES } from '../base/names.ts';
 import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.ts';
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
+import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import type { ParameterKey } from './parameters.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
 import { SHAPES } from './shapes.ts';
@@ -38,6 +39,7 @@ export const NAMESPACES = {
   'mixer config': 'Parameters of the daemon',
   'mixer external': 'External entropy: its caches and the draw on them',
   'mixer feeder': 'Feeders of external entropy and their keys',
+  'mixer gate': 'The gate, through which every full-entropy block goes',
   'mixer ledger': 'What was fed to the kernel pool',
   'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
   'mixer source': 'Noise sources and their health tests',
@@ -107,6 +109,47 @@ export const COMMANDS = {
     output: SHAPES.explanation,
   },
   ...EXTERNAL_COMMANDS,
+  overrideGate: {
+    words: ['mixer', 'gate', 'override'],
+    summary:
+      'Use the sources of another mask for a time: break-glass, recorded as an alert; it ends by itself and at a restart',
+    options: [
+      {
+        long: 'mask',
+        short: 'm',
+        type: 'integer',
+        required: true,
+        ...OVERRIDE_MASK,
+        description: 'The sum of 1 interrupts, 2 RDRAND, 4 RDSEED, 8 external',
+      },
+      {
+        long: 'for',
+        short: 'f',
+        type: 'duration',
+        required: true,
+        ...OVERRIDE_SECONDS,
+        description: 'How long',
+      },
+      {
+        long: 'reason',
+        short: 'r',
+        type: 'string',
+        required: true,
+        minimum: REASON.minLength,
+        maximum: REASON.maxLength,
+        description: 'Why; recorded with your user id',
+      },
+    ],
+    route: 'overrideGate',
+    output: SHAPES.gate,
+  },
+  restoreGate: {
+    words: ['mixer', 'gate', 'restore'],
+    summary: 'End the override of the gate at once; without one nothing changes',
+    options: [],
+    route: 'restoreGate',
+    output: SHAPES.gate,
+  },
   ledgerTotals: {
     words: ['mixer', 'ledger', 'get'],
     summary: 'Get the running totals of the kernel feed since the ledger began',

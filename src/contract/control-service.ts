@@ -2,6 +2,7 @@ import type { EventRecord } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
+import type { GateReport } from './gate.ts';
 import type {
   ConfigurationReport,
   LedgerReport,
@@ -12,6 +13,19 @@ import type {
 
 /** What a caller may do: nothing but open routes, read, or read and change. */
 export type PeerAccess = 'none' | 'read' | 'change';
+
+/** What an operator asks of the gate: the sources of `mask` (1 to 15) for so many seconds (10 to 86,400). */
+export interface GateOverrideRequest {
+  readonly mask: number;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
+/** An overridden gate is open, but not as the policy asks: it is not ready, and that is the reason. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: GateReason | 'overridden' | null;
+}
 
 /** Who asks: `name` is for the audit trail (`uid 1000, pid 4711`), `access` is what he may do. */
 export interface Peer {
@@ -44,6 +58,9 @@ export interface ControlService {
   selfTest(): Promise<SelfTestReport>;
   testSource(name: string): Promise<SourceReport>;
   restoreSource(name: string, reason: string, peer: Peer): Promise<SourceReport>;
+  overrideGate(request: GateOverrideRequest, peer: Peer): Promise<GateReport>;
+  /** Ends an override, if there is one. */
+  restoreGate(peer: Peer): Promise<GateReport>;
   configuration(): ConfigurationReport;
   /** One value or null (back to the default) for each key; all of them are taken or none is. */
   changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport>;
@@ -68,5 +85,5 @@ export interface ControlService {
   receiptKey(): Promise<ReceiptKeyReport>;
   /** DRBG output, 1 to 65,536 bytes, wiped by whoever gets it; `fresh`: only from entropy that arrives after the call. */
   random(bytes: number, fresh: boolean): Promise<Uint8Array>;
-  ready(): { readonly ready: boolean; readonly reason: GateReason | null };
+  ready(): Readiness;
 }

@@ -76,7 +76,7 @@ export const EXTERNAL_SHAPES = {
       number('creditedBits', 'Credited Bits'),
       number('servableBits', 'Servable Bits'),
       number('drawBitsPerSecond', 'Draw Bits Per Second'),
-      number('runwaySeconds', 'Runway Seconds', 'nothing is drawn'),
+      number('runwaySeconds', 'Runway Seconds', 'no draw yet'),
       truth('refilling', 'Refilling'),
       text('storageFailure', 'Storage Failure'),
     ],

@@ -38,7 +38,10 @@ export type ExternalCacheReport = Static<typeof ExternalCacheReportSchema>;
 
 export const ExternalReportSchema = Type.Object(
   {
-    enabled: Type.Boolean({ description: 'Bit 8 is in the running mask' }),
+    enabled: Type.Boolean({
+      description:
+        'Bit 8 is in the running mask. Where it is not, the caches are not open and their figures are 0, whatever is on disk',
+    }),
     link: LinkSchema,
     feedersConnected: size,
     ...ExternalCacheReportSchema.properties,

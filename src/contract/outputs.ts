@@ -1,8 +1,9 @@
 import { Type, type Static } from 'typebox';
 import { ERRORS, type ErrorCode } from '../base/errors.ts';
 import { EVENTS, type EventId } from '../base/events.ts';
-import { GATE_REASONS, SOURCE_NAMES, SOURCE_STATES } from '../base/names.ts';
+import { SOURCE_NAMES, SOURCE_STATES } from '../base/names.ts';
 import { ExternalCacheReportSchema, ExternalReportSchema } from './external.ts';
+import { GateReportSchema } from './gate.ts';
 import { closed, oneOf } from './schema-parts.ts';
 
 /**
@@ -61,21 +62,6 @@ export const SourceReportSchema = Type.Object(
   closed,
 );
 export type SourceReport = Static<typeof SourceReportSchema>;
-
-export const GateReasonSchema = oneOf(...GATE_REASONS);
-
-export const GateReportSchema = Type.Object(
-  {
-    state: oneOf('open', 'closed'),
-    reason: Type.Union([GateReasonSchema, Type.Null()]),
-    sinceMs: Type.Integer(),
-    /** Open, yet a source of the mask does not do its part. */
-    degraded: Type.Boolean(),
-    whatToDo: Type.String(),
-  },
-  closed,
-);
-export type GateReport = Static<typeof GateReportSchema>;
 
 export const FeedPathSchema = oneOf('ioctl', 'write');
 export type FeedPath = Static<typeof FeedPathSchema>;

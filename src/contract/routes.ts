@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { EXTERNAL_ROUTES } from './external-routes.ts';
+import { GateReportSchema, OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import {
   ConfigurationReportSchema,
   EventPageSchema,
@@ -36,16 +37,48 @@ export const ROUTES = {
     answer: HealthReportSchema,
     errors: [],
   }),
-  ready: route('GET', '/readyz', 'open', 'The gate is open: full-entropy blocks can be extracted', {
-    ...bare,
-    answer: ReadyReportSchema,
-    errors: ['gate-closed'],
-  }),
+  ready: route(
+    'GET',
+    '/readyz',
+    'open',
+    'The gate is open and not overridden: full-entropy blocks can be extracted from the sources that the policy asks for',
+    {
+      ...bare,
+      answer: ReadyReportSchema,
+      errors: ['gate-closed'],
+    },
+  ),
   status: route('GET', '/v1/status', 'read', 'Gate, kernel feed, mask, sources, mixer, state and counters', {
     ...bare,
     answer: StatusReportSchema,
     errors: [],
   }),
+  overrideGate: route(
+    'POST',
+    '/v1/gate/override',
+    'change',
+    'Use the sources of another mask for a time, in place of an override in force: break-glass, loud and never stored',
+    {
+      ...bare,
+      body: Type.Object(
+        {
+          mask: Type.Integer({ ...OVERRIDE_MASK, description: 'The sum of bits as in entropySources' }),
+          seconds: Type.Integer({ ...OVERRIDE_SECONDS, description: 'It ends by itself after these' }),
+          reason: Type.String({ ...REASON, description: 'Why; it is recorded' }),
+        },
+        closed,
+      ),
+      answer: GateReportSchema,
+      errors: ['override-refused', 'source-unavailable'],
+    },
+  ),
+  restoreGate: route(
+    'DELETE',
+    '/v1/gate/override',
+    'change',
+    'End the override of the gate at once; without one nothing changes',
+    { ...bare, answer: GateReportSchema, errors: [] },
+  ),
   sources: route('GET', '/v1/sources', 'read', 'The noise sources with their states, rates and cutoffs', {
     ...bare,
     answer: Type.Array(SourceReportSchema),

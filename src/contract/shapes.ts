@@ -24,16 +24,24 @@ const SOURCE: OutputShape = {
   tableColumns: ['name', 'bit', 'state', 'creditBitsPerSecond', 'secondsToBlock', 'testedBytes', 'reason'],
 };
 
+const GATE_FIELDS = [
+  text('gate', 'Gate'),
+  text('gateReason', 'Gate Reason'),
+  text('gateSince', 'Gate Since'),
+  truth('degraded', 'Degraded'),
+  text('whatToDo', 'What To Do'),
+  integer('overrideMask', 'Override Mask'),
+  text('overrideUntil', 'Override Until'),
+  text('overrideReason', 'Override Reason'),
+  text('overrideBy', 'Override By'),
+];
+
 const STATUS: OutputShape = {
   struct: 'MixerStatus',
   kind: 'object',
   hint: 'status',
   fields: [
-    text('gate', 'Gate'),
-    text('gateReason', 'Gate Reason'),
-    text('gateSince', 'Gate Since'),
-    truth('degraded', 'Degraded'),
-    text('whatToDo', 'What To Do'),
+    ...GATE_FIELDS,
     text('feedPath', 'Feed Path'),
     integer('feedIntervalSeconds', 'Feed Interval Seconds'),
     integer('feedBytes', 'Feed Bytes'),
@@ -79,6 +87,7 @@ export const SHAPES = {
   sources: SOURCE,
   source: { ...SOURCE, kind: 'object', hint: 'simple' },
   ...EXTERNAL_SHAPES,
+  gate: { struct: 'Gate', kind: 'object', hint: 'simple', fields: GATE_FIELDS },
   feeds: {
     struct: 'KernelFeed',
     kind: 'list',

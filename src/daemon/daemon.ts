@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ControlSocket } from '../api/control-socket.ts';
 import { wipe } from '../base/bytes.ts';
+import { prepareSocketPlace } from '../api/socket-place.ts';
 import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
@@ -97,6 +98,8 @@ export class Daemon {
       pid: process.pid,
       state: options.stateDirectory,
     });
+    // Before anything is done that a name too long would undo.
+    await prepareSocketPlace(options.runtimeDirectory, uid);
     const hardware = this.#openHardware(bus, environment);
     const worker = this.#startThread(options);
     let roomChanged: (roomBytes: number) => void = () => undefined;

@@ -74,8 +74,8 @@ function main(): void {
 
 async function run(data: EngineThreadData, start: EngineStart, parts: Parts): Promise<void> {
   try {
-    const { engine, reservoir, runningMask } = await buildEngine(data, start, parts);
-    serveEngine(engine, parts.port);
+    const { engine, reservoir, runningMask, random } = await buildEngine(data, start, parts);
+    serveEngine(engine, parts.port, () => random.close());
     engine.start();
     parts.port.postMessage({ kind: 'started', runningMask });
     await reservoir?.start();
@@ -95,11 +95,18 @@ interface Parts {
   readonly port: EnginePort;
 }
 
+interface BuiltEngine {
+  readonly engine: Engine;
+  readonly reservoir: Reservoir | undefined;
+  readonly runningMask: number;
+  readonly random: OwnRandomness;
+}
+
 async function buildEngine(
   data: EngineThreadData,
   start: EngineStart,
   { hardware, mixer, port }: Parts,
-): Promise<{ engine: Engine; reservoir: Reservoir | undefined; runningMask: number }> {
+): Promise<BuiltEngine> {
   const clock = new SystemClock();
   const counters = new Counters();
   const events: EventSink = {
@@ -145,7 +152,7 @@ async function buildEngine(
       onFed: (feed) => port.postMessage({ kind: 'fed', feed }),
     },
   );
-  return { engine, reservoir, runningMask };
+  return { engine, reservoir, runningMask, random };
 }
 
 function generated(engine: Engine, bytes: number): Uint8Array {

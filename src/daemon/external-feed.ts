@@ -57,7 +57,7 @@ const LEVEL_EVENTS: ReadonlySet<EventId> = new Set([
 
 /** A mask without bit 8 takes no frames: there is nothing to remember of them. */
 const NO_MARKS: SequenceMarkStore = { next: () => 1, accept: () => undefined, forget: () => undefined };
-const NOTHING_SEEN: SeenPayloadStore = { sawBefore: () => false };
+const NOTHING_SEEN: SeenPayloadStore = { sawBefore: () => false, flush: () => Promise.resolve() };
 
 interface Memory {
   readonly marks: SequenceMarkStore;

@@ -63,7 +63,13 @@ function ignore(): void {
 
 /** The command that shows what this daemon does, as it can be typed. */
 function lookCommand(options: DaemonOptions): string {
-  return `${path.relative('', path.join(installation().root, 'bin', 'entropyctl'))} --runtime-dir ${options.runtimeDirectory} mixer status`;
+  const program = path.relative('', path.join(installation().root, 'bin', 'entropyctl'));
+  return `${quoted(program)} --runtime-dir ${quoted(path.resolve(options.runtimeDirectory))} mixer status`;
+}
+
+/** A word as a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The bundle stands in out/, beside build/. */

@@ -67,10 +67,27 @@ export class BlockDraw implements BlockSupply {
     return named(this.#mixer.lastSpentUnits());
   }
 
-  /** As reserveSeed, and nothing that was credited before this call counts towards the block: that credit is given up. */
+  /**
+   * As reserveSeed, and nothing that was credited before this call counts towards the block: that credit is given up, and told as
+   * spent. Nothing is given up when no allowed source could make a block.
+   */
   reserveFreshSeed(allowed: SourceFilter): PerSource<number> | undefined {
+    const canGive = (source: MonitoredSource): boolean =>
+      source.counts && source.state.honoured && allowed(source);
+    if (!this.#collector.sources.some(canGive)) return undefined;
+    const givenUp = named(this.#mixer.creditUnits());
     SOURCE_NAMES.forEach((_, slot) => this.#mixer.voidCredit(slot as SourceSlot));
-    return this.reserveSeed(allowed);
+    const spent = this.reserveSeed(allowed);
+    return spent && perSource((name) => givenUp[name] + spent[name]);
+  }
+
+  /**
+   * Another mask is in force: brings the pool to a block's credit, so that the gate tells at once whether a block can be had. It stays
+   * there for whoever draws next.
+   */
+  probe(): void {
+    if (this.#fill(EVERY_SOURCE)) this.#gate.extracted();
+    else this.#gate.missed(this.#collector.whyStarved() ?? 'warming');
   }
 
   /** One block from all sources, or many in one go when a single source in the mask makes its samples on demand. */
@@ -95,6 +112,8 @@ export class BlockDraw implements BlockSupply {
    */
   #fill(allowed: SourceFilter): boolean {
     if (!this.#gate.mayExtract()) return false;
+    // Left there by `probe`, to which every source gave its part.
+    if (this.#mixer.readyForBlock()) return true;
     const sources = this.#collector.sources.filter(allowed);
     const given = new Map<MonitoredSource, number>();
     let gaveMore = true;

@@ -16,17 +16,18 @@ export interface CollectorDependencies {
   readonly counters: Counters;
 }
 
-/** All sources under one mask. It reads only when asked: what nobody needs is not collected. */
+/** All sources under the mask in force. It reads only when asked: what nobody needs is not collected. */
 export class Collector {
   readonly sources: readonly MonitoredSource[];
-  readonly #mask: number;
+  #mask: number;
 
   constructor(options: { readonly mask: number }, dependencies: CollectorDependencies) {
     const scratch = new Uint8Array(PIECE_LIMIT_BYTES);
     this.#mask = options.mask;
     this.sources = dependencies.sources.map(
-      (source) => new MonitoredSource(options, { ...dependencies, source, scratch }),
+      (source) => new MonitoredSource({ ...dependencies, source, scratch }),
     );
+    for (const source of this.sources) source.useMask(options.mask);
   }
 
   open(): void {
@@ -37,8 +38,20 @@ export class Collector {
     for (const source of this.sources) source.close();
   }
 
+  /** Another mask: its sources are read from now on, after their start-up tests where they are new in it, and no others. */
+  useMask(mask: number): void {
+    this.#mask = mask;
+    for (const source of this.sources) source.useMask(mask);
+    this.open();
+  }
+
   source(name: SourceName): MonitoredSource | undefined {
     return this.sources.find((candidate) => candidate.source.name === name);
+  }
+
+  /** Why a source could not be credited under a mask that names it; empty when it can. */
+  whyUseless(name: SourceName, mask: number): string {
+    return this.source(name)?.whyUseless(mask) ?? 'not built into this engine';
   }
 
   /** Bits of the mask whose source is healthy and gives samples. */

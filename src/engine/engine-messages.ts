@@ -2,8 +2,10 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { EventDetail, EventId } from '../base/events.ts';
 import type { Log, LogFields } from '../base/log.ts';
 import type { FrameVerdict, SourceName } from '../base/names.ts';
+import type { GateReport } from '../contract/gate.ts';
 import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
 import type { Feed, PoolFeederSettings } from '../kernel/pool-feeder.ts';
+import type { OverrideOrder } from '../policy/override.ts';
 
 /** A frame of external entropy on its way into the engine. */
 export interface ReceivedFrame {
@@ -42,6 +44,9 @@ export interface EngineCalls {
   selfTest: { parameters: []; answer: SelfTestReport };
   testSource: { parameters: [name: SourceName]; answer: SourceReport };
   restoreSource: { parameters: [name: SourceName, reason: string]; answer: SourceReport };
+  overrideGate: { parameters: [order: OverrideOrder]; answer: GateReport };
+  /** Ends an override, if there is one. */
+  restoreGate: { parameters: [by: string]; answer: GateReport };
   configureFeed: { parameters: [settings: PoolFeederSettings]; answer: null };
   /** DRBG output for the daemon's own keys. */
   generate: { parameters: [bytes: number]; answer: Uint8Array };
@@ -54,6 +59,7 @@ export interface EngineCalls {
   absorb: { parameters: [bytes: Uint8Array<ArrayBuffer>]; answer: null };
   receive: { parameters: [frame: ReceivedFrame]; answer: ReceiveAnswer };
   resetDoor: { parameters: [door: number]; answer: null };
+  renewDoor: { parameters: [door: number]; answer: null };
   voidFeeder: { parameters: [feeder: number]; answer: null };
   /** Reserves what new sizes need; ended by settleCaches. */
   prepareCaches: { parameters: [sizes: CacheSizes]; answer: null };

@@ -20,9 +20,13 @@ export interface EnginePort {
 const GENERATE_LIMIT_BYTES = 65_536;
 
 /** Answers requests that arrive on a port from an engine, one at a time as they come; `stop` closes the port. */
-export function serveEngine(engine: Engine, port: EnginePort): void {
+export function serveEngine(engine: Engine, port: EnginePort, onStopped: () => void = () => undefined): void {
   port.on('message', (request) => {
-    void answer(engine, port, request);
+    void answer(engine, port, request).then(() => {
+      if (request.call !== 'stop') return;
+      onStopped();
+      port.close();
+    });
   });
 }
 
@@ -34,7 +38,6 @@ async function answer(engine: Engine, port: EnginePort, request: EngineRequest):
   } catch (error) {
     port.postMessage({ kind: 'refused', id: request.id, ...refusal(error) });
   }
-  if (request.call === 'stop') port.close();
 }
 
 function perform(
@@ -50,6 +53,10 @@ function perform(
       return engine.testSource(...request.parameters);
     case 'restoreSource':
       return engine.restoreSource(...request.parameters);
+    case 'overrideGate':
+      return engine.overrideGate(...request.parameters);
+    case 'restoreGate':
+      return engine.restoreGate(...request.parameters);
     case 'configureFeed':
       engine.configureFeed(...request.parameters);
       return null;
@@ -71,6 +78,9 @@ function perform(
       return receive(engine, ...request.parameters);
     case 'resetDoor':
       engine.external.resetDoor(...request.parameters);
+      return null;
+    case 'renewDoor':
+      engine.external.renewDoor(...request.parameters);
       return null;
     case 'voidFeeder':
       engine.external.voidFeeder(...request.parameters);

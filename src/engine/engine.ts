@@ -5,12 +5,14 @@ import { EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { SourceName } from '../base/names.ts';
 import type { RandomSource } from '../base/random.ts';
+import type { GateReport } from '../contract/gate.ts';
 import type { EngineReport, SelfTestReport, SourceReport } from '../contract/outputs.ts';
 import type { Reservoir } from '../cache/reservoir.ts';
 import type { KernelSink } from '../kernel/kernel-sink.ts';
 import { type Feed, PoolFeeder, type PoolFeederSettings } from '../kernel/pool-feeder.ts';
 import { type Mixer, START_SEED_BYTES } from '../mixer/mixer.ts';
 import { Gate } from '../policy/gate.ts';
+import type { OverrideOrder } from '../policy/override.ts';
 import { sourcesIn } from '../policy/source-mask.ts';
 import type { NoiseSource } from '../sources/noise-source.ts';
 import type { SampleTap } from '../sources/sample-tap.ts';
@@ -19,6 +21,7 @@ import { Collector } from './collector.ts';
 import { DrbgOutput } from './drbg-output.ts';
 import { ExternalEntropy } from './external-entropy.ts';
 import type { MonitoredSource } from './monitored-source.ts';
+import { OverrideControl } from './override-control.ts';
 import { ResumeWatch } from './resume-watch.ts';
 import { ServedDraw } from './served-draw.ts';
 
@@ -26,6 +29,8 @@ export interface EngineOptions {
   readonly configuredMask: number;
   /** What the configured mask resolved to. */
   readonly runningMask: number;
+  /** RDRAND and RDSEED are not to be used, not even by an override. */
+  readonly disableHwrng: boolean;
   readonly feed: PoolFeederSettings;
   /** Empty, or why the gate is to stay closed: the state was refused. */
   readonly heldBecause: string;
@@ -68,12 +73,15 @@ export class Engine {
   readonly #counters: Counters;
   readonly #collector: Collector;
   readonly #gate: Gate;
+  readonly #override: OverrideControl;
   readonly #draw: BlockDraw;
   readonly #output: DrbgOutput;
   readonly #feeder: PoolFeeder;
   readonly #resumeWatch: ResumeWatch;
   #selfTest: SelfTestReport;
   #startupTimer: Timer | undefined;
+  /** Another mask is in force, and whether a block can be had under it is still to be found out. */
+  #probeDue = false;
 
   constructor(options: EngineOptions, dependencies: EngineDependencies) {
     const { mixer, clock, events, counters, random } = dependencies;
@@ -84,8 +92,25 @@ export class Engine {
     this.#events = events;
     this.#counters = counters;
     this.#collector = new Collector({ mask: options.runningMask }, dependencies);
-    this.external = new ExternalEntropy({ ...dependencies, collector: this.#collector });
+    this.external = new ExternalEntropy({
+      ...dependencies,
+      collector: this.#collector,
+      onCached: () => this.#feeder.lookNow(),
+    });
     this.#gate = new Gate({ clock, events });
+    this.#override = new OverrideControl(
+      { ...options, hasCaches: dependencies.reservoir !== undefined },
+      {
+        collector: this.#collector,
+        gate: this.#gate,
+        clock,
+        events,
+        onChanged: () => {
+          this.#probeDue = true;
+          this.#pollStartups();
+        },
+      },
+    );
     this.#resumeWatch = new ResumeWatch({ clock });
     const draw = new BlockDraw({ mixer, counters, collector: this.#collector, gate: this.#gate });
     this.#draw = draw;
@@ -102,7 +127,7 @@ export class Engine {
         counters,
       },
     );
-    const supply = { draw: (target: Uint8Array) => (this.#noticeResume(), draw.draw(target)) };
+    const supply = { draw: (target: Uint8Array) => (this.#keepTime(), draw.draw(target)) };
     this.#feeder = new PoolFeeder(options.feed, { ...dependencies, supply });
     // The module does not load unless its self-test passes.
     this.#selfTest = { passed: true, failedTest: '', atMs: clock.wallMs() };
@@ -114,6 +139,7 @@ export class Engine {
     this.#events.emit('mask.resolved', { configured: configuredMask, running: runningMask, sources });
     this.#startMixer();
     this.external.open();
+    this.external.planDraw(this.#options.feed);
     if (heldBecause !== '') this.#gate.hold(heldBecause);
     this.#collector.open();
     this.#feeder.start();
@@ -123,6 +149,7 @@ export class Engine {
   /** Ends feeding and gathering, then overwrites every secret of the mixer. */
   async stop(): Promise<void> {
     this.#startupTimer?.cancel();
+    this.#override.stop();
     const stopped = this.#feeder.stop();
     this.#collector.close();
     // Before the last feed has ended: a kernel that does not answer must not keep the secrets alive.
@@ -133,12 +160,13 @@ export class Engine {
 
   /** DRBG output for readers. @throws EntropyError as ServedDraw.serve; the target is untouched then */
   serve(target: Uint8Array, fresh: boolean): void {
-    this.#noticeResume();
+    this.#keepTime();
     this.served.serve(target, fresh);
   }
 
   configureFeed(settings: PoolFeederSettings): void {
     this.#feeder.configure(settings);
+    this.external.planDraw(settings);
   }
 
   /** All known answers, now, on a scratch state. A failure wipes the mixer and closes the gate for good. */
@@ -154,6 +182,7 @@ export class Engine {
       this.#events.emit('selftest.passed');
     } else {
       this.#startupTimer?.cancel();
+      this.#override.abandon();
       this.#collector.close();
       this.#gate.hold(`self-test ${this.#selfTest.failedTest} failed`);
       this.#events.emit('selftest.failed', { test: this.#selfTest.failedTest });
@@ -186,9 +215,21 @@ export class Engine {
     return source.report();
   }
 
+  /** For a time other sources than the running mask's. @throws EntropyError override-refused, source-unavailable */
+  overrideGate(order: OverrideOrder): GateReport {
+    this.#override.begin(order);
+    return this.#gateReport();
+  }
+
+  /** Ends an override at once; without one the gate stays as it is. */
+  restoreGate(by: string): GateReport {
+    this.#override.end(by);
+    return this.#gateReport();
+  }
+
   /** DRBG output for the daemon's own keys. @throws EntropyError gate-closed; the target is untouched then */
   generate(target: Uint8Array): void {
-    this.#noticeResume();
+    this.#keepTime();
     // A closed gate gives nothing out, unless a block can be had now: that opens it.
     const mayGive = this.#gate.mayExtract() && (this.#gate.open || this.#draw.reserveSeed() !== undefined);
     if (!mayGive || !this.#output.generate(target)) {
@@ -198,9 +239,8 @@ export class Engine {
 
   report(): EngineReport {
     const honoured = this.#collector.honoured;
-    const gate = this.#gate.state();
     return {
-      gate: { ...gate, degraded: gate.state === 'open' && honoured !== this.#options.runningMask },
+      gate: this.#gateReport(),
       kernel: this.#feeder.report(),
       mask: { configured: this.#options.configuredMask, running: this.#options.runningMask, honoured },
       sources: this.#collector.sources.map((source) => source.report()),
@@ -208,6 +248,12 @@ export class Engine {
       mixer: { build: this.#mixer.build, sha256: this.#mixer.sha256, selfTest: this.#selfTest },
       counters: { ...this.#counters.snapshot() },
     };
+  }
+
+  #gateReport(): GateReport {
+    const gate = this.#gate.state();
+    const isShort = this.#collector.honoured !== this.#override.mask;
+    return { ...gate, degraded: gate.state === 'overridden' || (gate.state === 'open' && isShort) };
   }
 
   /** The pool's first chain value is a hash of getrandom, worth nothing: a mixer never starts from a known state. */
@@ -235,11 +281,24 @@ export class Engine {
     this.#startupTimer?.cancel();
     this.#collector.advanceStartups();
     const pending = this.#collector.sources.filter((source) => source.state.inStartup);
+    if (this.#probeDue) this.#probe(pending.length === 0);
     if (pending.length === 0) return;
     const allStalled = pending.every((source) => source.state.name === 'stalled');
     this.#startupTimer = this.#clock.after(allStalled ? STALLED_POLL_MS : STARTUP_POLL_MS, () =>
       this.#pollStartups(),
     );
+  }
+
+  #probe(isLast: boolean): void {
+    this.#probeDue = !isLast;
+    this.#draw.probe();
+    this.#feeder.lookNow();
+  }
+
+  /** Before anything is drawn: what time did meanwhile to an override, and to a host that slept. */
+  #keepTime(): void {
+    this.#override.endIfOver();
+    this.#noticeResume();
   }
 
   #noticeResume(): void {

@@ -2,10 +2,12 @@ import { wipe } from '../base/bytes.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError } from '../base/errors.ts';
 import type { FrameVerdict } from '../base/names.ts';
+import { BLOCK_BYTES, FULL_ENTROPY_INPUT_UNITS } from '../base/units.ts';
 import type { PreparedSizes, Reservoir } from '../cache/reservoir.ts';
 import type { ExternalCacheReport } from '../contract/external.ts';
 import { DoorHealth, doorTests } from '../health/door.ts';
 import { TESTED_BEFORE } from '../health/source-tests.ts';
+import type { PoolFeederSettings } from '../kernel/pool-feeder.ts';
 import { FIRST_DOOR_SLOT, type Mixer } from '../mixer/mixer.ts';
 import type { Collector } from './collector.ts';
 import type { CacheSizes, ReceivedFrame, TakenFrame } from './engine-messages.ts';
@@ -16,6 +18,8 @@ export interface ExternalEntropyDependencies {
   /** The caches; undefined where no external entropy is received. */
   readonly reservoir: Reservoir | undefined;
   readonly counters: Counters;
+  /** Called when bytes were cached. */
+  readonly onCached: () => void;
 }
 
 /** The mixer's slot of the external source: what is worth nothing goes straight into the pool, uncredited. */
@@ -47,14 +51,18 @@ export class ExternalEntropy {
   readonly #collector: Collector;
   readonly #reservoir: Reservoir | undefined;
   readonly #counters: Counters;
+  readonly #onCached: () => void;
   readonly #doors = new Map<number, DoorHealth>();
   #prepared: PreparedSizes | undefined;
+  /** Of preparing and settling: a preparation that ends after it was settled is undone. */
+  #sizesGeneration = 0;
 
   constructor(dependencies: ExternalEntropyDependencies) {
     this.#mixer = dependencies.mixer;
     this.#collector = dependencies.collector;
     this.#reservoir = dependencies.reservoir;
     this.#counters = dependencies.counters;
+    this.#onCached = dependencies.onCached;
   }
 
   /** Before anything is absorbed: its bytes come tested, so the slot's own limits are out of reach, whatever the mask. */
@@ -69,6 +77,7 @@ export class ExternalEntropy {
         throw new EntropyError('external-disabled', 'bit 8 is not in the mask');
       const taken = await this.#receive(frame, this.#reservoir);
       this.#collector.noticeExternal();
+      if (taken.verdict === 'accepted') this.#onCached();
       return { ...taken, roomBytes: this.#reservoir.roomBytes };
     } finally {
       wipe(frame.payload);
@@ -84,9 +93,15 @@ export class ExternalEntropy {
     }
   }
 
-  /** The feeder's tests begin anew: a new session, or an operator's word. */
+  /** A new session: runs and windows begin anew. Failures are remembered, or a feeder would evade its suspension by connecting again. */
   resetDoor(door: number): void {
     if (this.#doors.has(door)) this.#mixer.resetSlot(FIRST_DOOR_SLOT + door);
+  }
+
+  /** Another feeder, or an operator's word: failures are forgotten too. */
+  renewDoor(door: number): void {
+    this.resetDoor(door);
+    this.#doors.delete(door);
   }
 
   /** Bytes of a revoked feeder are never used any more. */
@@ -96,10 +111,15 @@ export class ExternalEntropy {
 
   /** Reserves what other sizes of the caches need; settleSizes must follow. @throws EntropyError state-unwritable */
   async prepareSizes(sizes: CacheSizes): Promise<void> {
-    this.#prepared = await this.#reservoir?.prepareSizes(sizes);
+    this.settleSizes(false);
+    const generation = this.#sizesGeneration;
+    const prepared = await this.#reservoir?.prepareSizes(sizes);
+    if (generation === this.#sizesGeneration) this.#prepared = prepared;
+    else prepared?.abort();
   }
 
   settleSizes(commit: boolean): void {
+    this.#sizesGeneration += 1;
     if (commit) this.#prepared?.commit();
     else this.#prepared?.abort();
     this.#prepared = undefined;
@@ -113,6 +133,12 @@ export class ExternalEntropy {
   /** Cached credit above the reserve that is kept for the kernel, in 1/1024 bit. */
   get servableUnits(): number {
     return this.#reservoir?.servableUnits ?? 0;
+  }
+
+  /** What the kernel feed will draw, in 1/1024 bit a second: each of its blocks takes what it needs from here too. */
+  planDraw({ intervalSeconds, bytesPerFeed }: PoolFeederSettings): void {
+    const blocksPerSecond = bytesPerFeed / BLOCK_BYTES / intervalSeconds;
+    this.#reservoir?.planDraw(blocksPerSecond * FULL_ENTROPY_INPUT_UNITS);
   }
 
   /** The orderly end: what is in memory goes to storage. */

@@ -22,6 +22,9 @@ const STARTUP_SAMPLES = 1024;
 /** Two reads of a gathering source further apart than this say nothing of its pace: its buffer was full in between. */
 const PACE_WINDOW_MS = 2000;
 
+/** Told of RDRAND while bit 4 is in the mask. */
+const UNCREDITED_BESIDE_RDSEED = 'one noise source with RDSEED, which is credited';
+
 /** Largest piece handled at once, in bytes: the mixer's input segment. */
 export const PIECE_LIMIT_BYTES = 65_536;
 
@@ -43,7 +46,8 @@ export interface MonitoredSourceDependencies {
 export class MonitoredSource {
   readonly source: NoiseSource;
   readonly state: SourceState;
-  readonly #policyRateUnits: number;
+  #policyRateUnits = 0;
+  #isOpen = false;
   readonly #slot: SourceSlot;
   readonly #tests: SourceTests;
   readonly #mixer: Mixer;
@@ -58,7 +62,8 @@ export class MonitoredSource {
   /** Whether a word of this start-up test had different halves; symbols of a byte have none. */
   #halvesDiffered = false;
 
-  constructor(options: { readonly mask: number }, dependencies: MonitoredSourceDependencies) {
+  /** Under a mask that leaves every source out; `useMask` says which one is in force. */
+  constructor(dependencies: MonitoredSourceDependencies) {
     const { source, mixer, clock, events } = dependencies;
     this.source = source;
     this.#mixer = mixer;
@@ -68,21 +73,48 @@ export class MonitoredSource {
     this.#scratch = dependencies.scratch;
     this.#slot = SOURCE_NAMES.indexOf(source.name) as SourceSlot;
     this.#pace = new Pace(source.expectedBytesPerSecond);
-    this.#policyRateUnits = creditRateUnits(source.name, options.mask);
     this.#tests =
       source.testedBefore === true
         ? TESTED_BEFORE
         : sourceTests({
             symbolBits: source.sampleBytes === 8 ? 64 : 8,
             testBitsPerByte: TEST_BITS_PER_BYTE[source.name],
-            creditRateUnits: this.#policyRateUnits,
+            // The most it is worth under any mask.
+            creditRateUnits: creditRateUnits(source.name, SOURCE_BITS[source.name]),
           });
     this.state = new SourceState(
       { name: source.name, startupSamples: STARTUP_SAMPLES, expectedSampleMs: source.expectedSampleMs },
       { clock, events },
     );
-    if (!isInMask(options.mask, source.name)) this.state.maskOut();
-    else if (source.unavailable !== '') this.state.setUnavailable(source.unavailable);
+    this.state.maskOut();
+  }
+
+  /**
+   * The mask in force: sets the rate, and whether the source may be read. Of one that is left out, gathering ends and what it was
+   * credited since the last block is void, so that no block is made from a source that its mask does not name; of one that comes in,
+   * `open` begins gathering and the start-up test. What other masks made of its worth is void too: RDRAND's and RDSEED's
+   * credits are never added.
+   */
+  useMask(mask: number): void {
+    const rateUnits = creditRateUnits(this.source.name, mask);
+    const isIn = isInMask(mask, this.source.name);
+    if (this.#isOpen && (!isIn || rateUnits !== this.#policyRateUnits)) this.#mixer.voidCredit(this.#slot);
+    this.#policyRateUnits = rateUnits;
+    if (!isIn) {
+      this.close();
+      this.state.maskOut();
+    } else if (this.state.name === 'masked-out') {
+      this.state.maskIn();
+      if (this.source.unavailable !== '') this.state.setUnavailable(this.source.unavailable);
+    }
+  }
+
+  /** Why it could not be credited under a mask that names it; empty when it can. */
+  whyUseless(mask: number): string {
+    if (this.source.unavailable !== '') return this.source.unavailable;
+    if (this.state.name === 'unavailable') return this.state.reason;
+    if (this.state.failed) return 'it failed its health tests';
+    return creditRateUnits(this.source.name, mask) === 0 ? UNCREDITED_BESIDE_RDSEED : '';
   }
 
   /** Credit of its next bytes, in 1/1024 bit a byte: the policy's for its mask, or what its bytes bring, if that is less. */
@@ -105,15 +137,10 @@ export class MonitoredSource {
     return this.source.isFresh?.(sinceMs) ?? this.source.instant;
   }
 
-  /** Configures the tests, begins gathering and the start-up test. A masked-out or unavailable source is left alone. */
+  /** Configures the tests, begins gathering and the start-up test. One that is open already or may not be read is left alone. */
   open(): void {
-    if (!this.state.readable) return;
-    this.#mixer.configureSlot(this.#slot, this.#tests);
-    try {
-      this.source.open();
-    } catch (error) {
-      return this.state.setUnavailable(messageOf(error));
-    }
+    if (!this.state.readable || this.#isOpen) return;
+    if (!this.#gather()) return;
     if (this.source.testedBefore === true) return this.state.beginTested();
     this.state.beginStartup('start');
     this.advanceStartup();
@@ -171,11 +198,14 @@ export class MonitoredSource {
   restore(reason: string): void {
     this.state.restore(reason);
     if (this.source.testedBefore === true) this.state.beginTested();
-    this.#mixer.resetSlot(this.#slot);
+    // One that failed and was masked out since is closed.
+    if (this.#isOpen) this.#mixer.resetSlot(this.#slot);
+    else if (!this.#gather()) return;
     this.advanceStartup();
   }
 
   close(): void {
+    this.#isOpen = false;
     this.source.close();
   }
 
@@ -207,10 +237,23 @@ export class MonitoredSource {
     };
   }
 
+  /** Configures the tests and begins gathering; false when it cannot. */
+  #gather(): boolean {
+    this.#isOpen = true;
+    this.#mixer.configureSlot(this.#slot, this.#tests);
+    try {
+      this.source.open();
+      return true;
+    } catch (error) {
+      this.state.setUnavailable(messageOf(error));
+      return false;
+    }
+  }
+
   #reason(): string {
     if (this.state.reason !== '' || this.#policyRateUnits > 0 || !this.state.readable)
       return this.state.reason;
-    return 'one noise source with RDSEED, which is credited';
+    return UNCREDITED_BESIDE_RDSEED;
   }
 
   /** Reads into the scratch, hands over what came, and wipes it whatever happens. Returns the bytes read. */

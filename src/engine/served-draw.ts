@@ -113,6 +113,8 @@ export class ServedDraw {
   #paid(reserve: (mayCost: boolean) => PerSource<number> | undefined): boolean {
     const takenBits = this.#takeBudget();
     const spent = reserve(takenBits > 0);
+    // With its cost paid for, a block that is missing is missing for want of entropy, or of a refill under way.
+    if (takenBits > 0) this.#refusedBy = 'gate-closed';
     const spentBits = (spent?.external ?? 0) / CREDIT_UNITS_PER_BIT;
     this.#budget.settle(takenBits, spentBits);
     this.#counters.add('served.externalBits', Math.ceil(spentBits));
@@ -134,7 +136,7 @@ export class ServedDraw {
     if (fresh) {
       return new EntropyError(
         'fresh-entropy-unavailable',
-        'no source gave enough between request and answer',
+        'no source in the mask is sampled on demand: what is cached arrived before the request',
       );
     }
     return new EntropyError(this.#refusedBy, WHY_REFUSED[this.#refusedBy]);

@@ -20,14 +20,16 @@ export interface SourceStateOptions {
  *      │                   │                           │
  *      └────permanent──────┴───────────permanent───────┴──► failed ──restored──► startup
  *
- * `stalled` lies over startup, healthy and intermittent while nothing arrives, and lifts with the next sample. `masked-out` and
- * `unavailable` are for life. Credit may be given in `healthy` alone.
+ * `stalled` lies over startup, healthy and intermittent while nothing arrives, and lifts with the next sample. `masked-out` lies
+ * over every state while the mask in force leaves the source out: a failed source is failed still when it comes back.
+ * `unavailable` is for life. Credit may be given in `healthy` alone.
  */
 export class SourceState {
   readonly #options: SourceStateOptions;
   readonly #clock: Clock;
   readonly #events: EventSink;
-  #state: Exclude<SourceStateName, 'stalled'> = 'startup';
+  #state: Exclude<SourceStateName, 'stalled' | 'masked-out'> = 'startup';
+  #maskedOut = false;
   #reason = '';
   #passedSamples = 0;
   #stalled = false;
@@ -47,15 +49,17 @@ export class SourceState {
   }
 
   get name(): SourceStateName {
+    if (this.#maskedOut) return 'masked-out';
     return this.#stalled ? 'stalled' : this.#state;
   }
 
   get reason(): string {
+    if (this.#maskedOut) return '';
     return this.#stalled ? this.#stallReason : this.#reason;
   }
 
   get healthy(): boolean {
-    return this.#state === 'healthy';
+    return this.#state === 'healthy' && !this.#maskedOut;
   }
 
   /** Healthy, and giving samples: the mask is honoured for this source. */
@@ -65,7 +69,7 @@ export class SourceState {
 
   /** True while samples go to the start-up test instead of the pool. */
   get inStartup(): boolean {
-    return this.#state === 'startup' || this.#state === 'intermittent';
+    return (this.#state === 'startup' || this.#state === 'intermittent') && !this.#maskedOut;
   }
 
   /** True for a source that may be read at all. */
@@ -82,9 +86,20 @@ export class SourceState {
     return this.inStartup ? this.#options.startupSamples - this.#passedSamples : 0;
   }
 
+  /** Whether it failed for good, in the mask or not. */
+  get failed(): boolean {
+    return this.#state === 'failed';
+  }
+
+  /** The mask in force leaves it out: it is not read. */
   maskOut(): void {
-    this.#state = 'masked-out';
-    this.#reason = '';
+    this.#maskedOut = true;
+    this.sampleArrived();
+  }
+
+  /** It is in the mask in force (again); the start-up test is the caller's to begin. */
+  maskIn(): void {
+    this.#maskedOut = false;
   }
 
   setUnavailable(reason: string): void {
@@ -95,7 +110,7 @@ export class SourceState {
 
   /** Begins the start-up test, at start, on demand or after the host slept. A failed source needs `restore`. */
   beginStartup(reason: string): void {
-    if (this.#state === 'failed' || this.#state === 'masked-out' || this.#state === 'unavailable') return;
+    if (this.#maskedOut || this.#state === 'failed' || this.#state === 'unavailable') return;
     this.#enterStartup(reason);
   }
 
@@ -106,8 +121,8 @@ export class SourceState {
 
   /** An operator vouches for a failed source: back to the start-up test. */
   restore(reason: string): void {
-    if (this.#state !== 'failed')
-      throw new RangeError(`source ${this.#options.name} is ${this.#state}, not failed`);
+    if (this.name !== 'failed')
+      throw new RangeError(`source ${this.#options.name} is ${this.name}, not failed`);
     this.#events.emit('source.restored', { source: this.#options.name, reason });
     this.#enterStartup('restored');
   }

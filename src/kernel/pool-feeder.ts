@@ -103,6 +103,11 @@ export class PoolFeeder {
     this.#wakeAfter(Math.max(0, this.#dueMs - this.#clock.monotonicMs()));
   }
 
+  /** There may be blocks now: a feed that waits looks at once. */
+  lookNow(): void {
+    if (this.waiting && !this.#stopped && !this.#feeding) this.#wakeAfter(0);
+  }
+
   /** No feed begins after this; one under way is waited for, then the sink is closed. */
   async stop(): Promise<void> {
     this.#stopped = true;

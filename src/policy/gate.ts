@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { EventSink } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
+import type { OverrideReport } from './override.ts';
 
 /** What an operator should do about a closed gate, by its reason. */
 const WHAT_TO_DO: Record<GateReason, string> = {
@@ -13,12 +14,17 @@ const WHAT_TO_DO: Record<GateReason, string> = {
   'no-source': 'Set entropySources to a mask with a source this host has, and restart.',
 };
 
+const END_THE_OVERRIDE =
+  'Blocks are not made as the policy asks: mend what made the override necessary, then `entropyctl mixer gate restore`.';
+
 export interface GateState {
-  readonly state: 'open' | 'closed';
+  /** `overridden`: open, by the sources of an override. */
+  readonly state: 'open' | 'closed' | 'overridden';
   readonly reason: GateReason | null;
   /** Wall-clock milliseconds of the last change. */
   readonly sinceMs: number;
   readonly whatToDo: string;
+  readonly override: OverrideReport | null;
 }
 
 /**
@@ -31,6 +37,7 @@ export class Gate {
   readonly #events: EventSink;
   #reason: GateReason | null = 'warming';
   #held = false;
+  #override: OverrideReport | null = null;
   #sinceMs: number;
 
   constructor(dependencies: { readonly clock: Clock; readonly events: EventSink }) {
@@ -48,7 +55,7 @@ export class Gate {
     return this.#reason === null;
   }
 
-  /** A block was extracted. */
+  /** A block was extracted, or can be. */
   extracted(): void {
     if (this.#held || this.#reason === null) return;
     this.#reason = null;
@@ -70,12 +77,23 @@ export class Gate {
     else this.#close('failed', because);
   }
 
+  /** An override came into force or, with null, ended. Whether blocks can be had then, the next draw tells. */
+  override(override: OverrideReport | null): void {
+    if (this.#override === null && override === null) return;
+    this.#override = override;
+    if (this.open) this.#sinceMs = this.#clock.wallMs();
+  }
+
   state(): GateState {
+    const override = this.#override;
+    const opened = override === null ? 'open' : 'overridden';
+    const toDo = override === null ? '' : END_THE_OVERRIDE;
     return {
-      state: this.open ? 'open' : 'closed',
+      state: this.open ? opened : 'closed',
       reason: this.#reason,
       sinceMs: this.#sinceMs,
-      whatToDo: this.#reason === null ? '' : WHAT_TO_DO[this.#reason],
+      whatToDo: this.#reason === null ? toDo : WHAT_TO_DO[this.#reason],
+      override,
     };
   }
 

@@ -8,7 +8,8 @@ export interface ByteSupply {
   readonly nextRateUnits: number;
   /** When the next bytes arrived, on the monotonic clock; undefined when none is in memory or they came from storage. */
   readonly nextReceivedMs: number | undefined;
-  /** Credit of all that is cached, in 1/1024 bit. */
+  /** All that is cached, and its credit in 1/1024 bit. */
+  readonly bytes: number;
   readonly creditedUnits: number;
   /** Room for more, in bytes. */
   readonly roomBytes: number;
@@ -22,6 +23,9 @@ export interface ByteSupply {
 
 /** Once it had nothing left it gives again when this many blocks can be made, so that the gate does not flutter. */
 const REOPENING_BLOCKS = 8;
+
+/** Where eight blocks are more than the caches can hold: full to this part of what they hold and have room for. */
+const REOPENING_FILL = 0.9;
 
 /** A refill that takes longer is no excuse any more: the gate is told. */
 const REFILL_PATIENCE_MS = 5_000;
@@ -65,12 +69,13 @@ export class ExternalSource implements NoiseSource {
     return this.#clock.monotonicMs() - (this.#waitingSinceMs ?? Infinity) < REFILL_PATIENCE_MS;
   }
 
-  /** True from running out until eight blocks can be made, or the caches hold all they can. */
+  /** True from running out until eight blocks can be made, or the caches are as good as full. */
   get givesNothing(): boolean {
     if (!this.#dry || this.#supply === undefined) return this.#dry;
-    const enough = this.#supply.creditedUnits >= REOPENING_BLOCKS * FULL_ENTROPY_INPUT_UNITS;
-    const full = this.#supply.creditedUnits > 0 && this.#supply.roomBytes === 0;
-    this.#dry = !enough && !full;
+    const { bytes, roomBytes, creditedUnits } = this.#supply;
+    const isEnough = creditedUnits >= REOPENING_BLOCKS * FULL_ENTROPY_INPUT_UNITS;
+    const isFull = creditedUnits > 0 && bytes >= REOPENING_FILL * (bytes + roomBytes);
+    this.#dry = !isEnough && !isFull;
     return this.#dry;
   }
 

@@ -45,7 +45,7 @@ export interface NoiseSource {
   open(): void;
   /** Moves up to target.length (a multiple of sampleBytes) ready bytes into the target. */
   read(target: Uint8Array): SampleRead;
-  /** Stops gathering for good and forgets what was gathered. */
+  /** Stops gathering and forgets what was gathered; it may be opened again. */
   close(): void;
 }
 

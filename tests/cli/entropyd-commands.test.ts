@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import { closeBench, openBench } from '../api/control-bench.ts';
+import { overriddenNote } from '../../src/cli/entropyd-actions.ts';
 import { runCommand, type Outcome } from './cli-bench.ts';
 
 /** Runs the lines one after the other; answers their outcomes, and the changes that the daemon was asked for. */
@@ -63,6 +64,21 @@ test('nothing to set, a value that is reset as well, or one out of range: the da
     Array.from({ length: 5 }, () => EXIT.usage),
   );
   assert.equal(changes, []);
+});
+
+test('what a flag or file overrides is named; what is in force, or was not asked for, is not', () => {
+  const parameter = (name: string, origin: 'flag' | 'file' | 'store', configured: number) =>
+    ({ name, origin, configured }) as Parameters<typeof overriddenNote>[0][number];
+  const parameters = [
+    parameter('storageCacheSizeKibibytes', 'flag', 256),
+    parameter('memoryCacheSizeKibibytes', 'store', 300),
+    parameter('feedBytes', 'file', 64),
+  ];
+  assert.is(
+    overriddenNote(parameters, ['storageCacheSizeKibibytes', 'memoryCacheSizeKibibytes']),
+    'storageCacheSizeKibibytes is stored, but a flag keeps it at 256.',
+  );
+  assert.is(overriddenNote(parameters, ['memoryCacheSizeKibibytes']), '');
 });
 
 test.run();

@@ -27,6 +27,7 @@ const REST: Partial<Record<CommandName, string>> = {
   explain: ' gate-closed',
   testSource: ' rdseed',
   restoreSource: ' rdseed --reason fixed',
+  overrideGate: ' --mask 4 --for 10m --reason "HSM is being moved"',
   setEntropydSettings: ' --memory-cache-size 612 --reset storage-cache-size',
   setKernelSetting: ' -s entropySources -v 12',
   enrollFeeder: ' hsm-2 --class drbg --bits-per-byte 1/32',
@@ -91,7 +92,9 @@ test('status answers is it safe, how long, what to do', async () => {
     reason: 'credit-starved',
     sinceMs: NOW_MS - 12_000,
     degraded: false,
+    override: null,
   } as const;
+  const override = { mask: 4, untilMs: NOW_MS + 600_000, reason: 'HSM moved', by: 'uid 0, pid 7' };
   const kernel = sampleStatus().kernel;
   const write = sampleFeed({
     path: 'write',
@@ -109,7 +112,12 @@ test('status answers is it safe, how long, what to do', async () => {
     [
       'degraded',
       {
-        gate: { state: 'open', reason: null, sinceMs: NOW_MS, degraded: true, whatToDo: 'See RDSEED below.' },
+        gate: {
+          ...sampleStatus().gate,
+          sinceMs: NOW_MS,
+          degraded: true,
+          whatToDo: 'See RDSEED below.',
+        },
         mask: { configured: 7, running: 7, honoured: 3 },
         sources: [sampleSource({ state: 'failed', reason: 'RCT at sample 77' })],
       },
@@ -121,6 +129,8 @@ test('status answers is it safe, how long, what to do', async () => {
         mask: { configured: 0, running: 0, honoured: 0 },
       },
     ],
+    ['overridden', { gate: { ...sampleStatus().gate, state: 'overridden', degraded: true, override } }],
+    ['overridden in vain', { gate: { ...closed, whatToDo: 'Wait: start-up tests are running.', override } }],
     ['external', { mask: { configured: 12, running: 12, honoured: 12 }, external: sampleExternal() }],
     [
       'external exhausted',
@@ -205,6 +215,11 @@ test('errors of the command line', async () => {
     'mixer source restore rdseed -r ""',
     'mixer source restore --reason fixed',
     'mixer events --follow --formatter=xml',
+    'mixer gate override --mask 4 --for 10m',
+    'mixer gate override --mask 16 --for 10m -r moved',
+    'mixer gate override --mask 4 --for 9 -r moved',
+    'mixer gate override --mask 4 --for 25h -r moved',
+    'mixer gate override --mask 4 --for 1w -r moved',
     'mixer explain gate-close',
     'system settings kernel set -s entropySources',
     'system settings kernel set -s healthCheck -v 1',

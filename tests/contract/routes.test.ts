@@ -46,6 +46,8 @@ test('each error that a route may answer has the problem schema under its status
 test('only what changes the state of the daemon takes the right to change', () => {
   const changing = routes.filter(([, { access }]) => access === 'change').map(([name]) => name);
   assert.equal(changing, [
+    'overrideGate',
+    'restoreGate',
     'testSource',
     'restoreSource',
     'changeConfiguration',
@@ -68,6 +70,24 @@ test('a reason is 1 to 200 printable characters', () => {
   for (const bad of ['\n', '\u0000', '\u001b[31m', '\u007f', '\u0085', '\u2028', '\u202e', '\ud800']) {
     assert.not.ok(accepts(`a${bad}b`), JSON.stringify(bad));
   }
+});
+
+test('an override is of masks 1 to 15, lasts 10 seconds to a day, and has a reason', () => {
+  const accepts = (change: object): boolean =>
+    Check(ROUTES.overrideGate.schema.body, { mask: 4, seconds: 600, reason: 'HSM moved', ...change });
+  for (const good of [{}, { mask: 1 }, { mask: 15 }, { seconds: 10 }, { seconds: 86_400 }])
+    assert.ok(accepts(good), JSON.stringify(good));
+  for (const bad of [
+    { mask: 0 },
+    { mask: 16 },
+    { mask: 1.5 },
+    { seconds: 9 },
+    { seconds: 86_401 },
+    { reason: '' },
+    { reason: 'a\nb' },
+    { forever: true },
+  ])
+    assert.not.ok(accepts(bad), JSON.stringify(bad));
 });
 
 test('a problem says what the table says and fits its schema', () => {

@@ -22,6 +22,7 @@ export interface FixtureOptions {
   readonly bytesPerFeed?: number;
   readonly creditCpu?: boolean;
   readonly heldBecause?: string;
+  readonly disableHwrng?: boolean;
   readonly servedLimitBitsPerSecond?: number;
   /** The caches behind the external source; without them it is a fake one. */
   readonly reservoir?: (parts: FixtureParts) => Reservoir;
@@ -62,6 +63,7 @@ export function engineFixture(options: FixtureOptions) {
       creditCpu: options.creditCpu ?? false,
     },
     heldBecause: options.heldBecause ?? '',
+    disableHwrng: options.disableHwrng ?? false,
     servedLimitBitsPerSecond: options.servedLimitBitsPerSecond ?? 512,
   };
   const reservoir = options.reservoir?.({ clock, counters, events });

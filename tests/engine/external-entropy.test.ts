@@ -100,19 +100,34 @@ test('after running dry the gate opens again at eight blocks’ worth, and not a
   await clock.advance(1000);
   assert.is(engine.report().gate.state, 'closed', 'a byte is missing');
   await feed(40);
+  await clock.advance(0);
+  assert.is(engine.report().gate.state, 'open', 'at once: a feed that waits looks when bytes come');
+});
+
+test('where eight blocks are more than the caches can hold, nine tenths of what they can open the gate', async () => {
+  const { start, feed, clock, engine, reservoir } = await externalFixture({ mask: 8, bytesPerFeed: 32 });
+  await start();
   await clock.advance(1000);
+  // At 4/1024 bit a byte both caches hold 1,280 bits: four blocks.
+  const rateUnits = 4;
+  const share = () => reservoir.bytes / (reservoir.bytes + reservoir.roomBytes);
+  while (share() < 0.88) await feed(4 * KIB, { rateUnits });
+  await clock.advance(1000);
+  assert.is(engine.report().gate.state, 'closed', `${share()} is too little`);
+  while (share() < 0.9) await feed(1 * KIB, { rateUnits });
+  await clock.advance(2000);
   assert.is(engine.report().gate.state, 'open');
 });
 
-test('what eight blocks need is more than the caches hold: full caches open the gate too', async () => {
-  const { start, feed, clock, engine } = await externalFixture({ mask: 8, bytesPerFeed: 32 });
+test('how long the cached credit lasts is told from the start, by the draw that is configured', async () => {
+  const { start, feed, engine } = await externalFixture({ mask: 8, bytesPerFeed: 64, intervalSeconds: 10 });
   await start();
-  await clock.advance(1000);
-  // 8 blocks at 1/1024 bit a byte would be 2.5 MiB; the caches hold 320 KiB, not even one block.
-  for (let frame = 0; frame < 6; frame++) await feed(64 * KIB, { rateUnits: 1 });
-  assert.is(engine.external.report().roomBytes < 2048, true);
-  await clock.advance(60_000);
-  assert.ok(engine.external.report().memoryBytes + engine.external.report().storedBytes < 300 * KIB, 'drawn');
+  await feed(4000);
+  const { drawBitsPerSecond, runwaySeconds } = engine.external.report();
+  assert.is(drawBitsPerSecond, 64, 'two blocks of 320 bits every ten seconds');
+  assert.is(runwaySeconds, (4000 * 8) / 64);
+  engine.configureFeed({ intervalSeconds: 1, bytesPerFeed: 64, creditCpu: false });
+  assert.is(engine.external.report().drawBitsPerSecond, 640);
 });
 
 test('mask 12 without a feeder stays open on RDSEED, degraded; a feeder makes it whole', async () => {
@@ -161,6 +176,18 @@ test('a frame that fails at the door is refused and wiped, nothing of it is cach
   assert.is(counters.value('feeder.frames.failed'), 3);
 });
 
+test('reconnecting forgets no failure; another feeder at the same door, or an operator’s word, does', async () => {
+  const { start, feed, engine } = await externalFixture({ mask: 8 });
+  await start();
+  const stuck = () => feed(64, { payload: new Uint8Array(64).map((_, at) => (at < 32 ? at % 8 : at * 7)) });
+  assert.is((await stuck()).verdict, 'test-failed');
+  engine.external.resetDoor(0);
+  const failures = [(await stuck()).suspend, (await stuck()).suspend];
+  assert.ok(failures.includes(true), 'the failures of the earlier session count');
+  engine.external.renewDoor(0);
+  assert.is((await feed(64)).verdict, 'accepted');
+});
+
 test('one feeder’s failing frames do not harm another’s', async () => {
   const { start, feed } = await externalFixture({ mask: 8 });
   await start();
@@ -196,6 +223,22 @@ test('anyone’s bytes may be absorbed, under any mask, for no credit', () => {
   engine.external.absorb(bytes);
   assert.equal(mixer.creditUnits(), before);
   assert.ok(isAllZero(bytes));
+});
+
+test('sizes that are prepared too late, or over others, are undone', async () => {
+  const { start, engine } = await externalFixture({ mask: 8 });
+  await start();
+  const sizes = { memoryBytes: 128 * KIB, lowWatermarkPercent: 20, storageBytes: 512 * KIB };
+  const late = engine.external.prepareSizes(sizes);
+  engine.external.settleSizes(false);
+  await late;
+  engine.external.settleSizes(true);
+  assert.is(engine.external.report().memorySizeBytes, 64 * KIB, 'nothing was left to commit');
+  await engine.external.prepareSizes(sizes);
+  await engine.external.prepareSizes({ ...sizes, memoryBytes: 96 * KIB });
+  engine.external.settleSizes(true);
+  assert.is(engine.external.report().memorySizeBytes, 96 * KIB);
+  assert.is(engine.external.report().storageSizeBytes, 512 * KIB);
 });
 
 test('an orderly stop stores what memory held; the next start opens the gate without a feeder', async () => {

@@ -117,12 +117,39 @@ test('fresh output counts nothing that was credited before the request', async (
   // Interrupts were gathered before; RDSEED is gone: nothing that is left is fresh.
   sources.rdseed.ready = 0;
   throwsWith(() => engine.serve(new Uint8Array(32), true), 'fresh-entropy-unavailable');
-  assert.equal(mixer.creditUnits(), [0, 0, 0, 0], 'what was credited before is given up, not used');
+  assert.is(mixer.drbgState(), 'uninstantiated', 'what was credited before was not used');
 });
 
 test('cached external entropy is not fresh', async () => {
   const { engine } = await openAt(8, 32 * KIB);
   throwsWith(() => engine.serve(new Uint8Array(32), true), 'fresh-entropy-unavailable');
+});
+
+test('a reader who wants what cannot be had burns no credit on the way: pool and caches keep theirs', async () => {
+  const { engine, mixer, reservoir } = await openAt(8, 32 * KIB);
+  mixer.ingest(
+    3,
+    Uint8Array.from({ length: 20 }, (_, at) => at * 11),
+    { creditableBytes: 20, rateUnits: 8192 },
+  );
+  const before = mixer.creditUnits();
+  const cached = reservoir.bytes;
+  for (let n = 0; n < 10; n++)
+    throwsWith(() => engine.serve(new Uint8Array(32), true), 'fresh-entropy-unavailable');
+  assert.equal(mixer.creditUnits(), before);
+  assert.is(reservoir.bytes, cached);
+});
+
+test('external credit that a fresh request gives up is paid for', async () => {
+  const { engine, mixer, counters } = await openAt(12, 32 * KIB);
+  mixer.ingest(
+    3,
+    Uint8Array.from({ length: 20 }, (_, at) => at * 11),
+    { creditableBytes: 20, rateUnits: 8192 },
+  );
+  const before = counters.value('served.externalBits');
+  engine.serve(new Uint8Array(32), true);
+  assert.ok(counters.value('served.externalBits') >= before + 160);
 });
 
 test.run();

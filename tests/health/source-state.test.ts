@@ -62,18 +62,44 @@ test('only a failed source can be restored', () => {
   assert.throws(() => newState().state.restore('for fun'), isA(RangeError));
 });
 
-test('masked-out and unavailable are for life', () => {
-  for (const end of [
-    (state: SourceState) => state.maskOut(),
-    (state: SourceState) => state.setUnavailable('no CPU'),
-  ]) {
-    const { state } = newState();
-    end(state);
-    const { name } = state;
-    state.beginStartup('on demand');
-    assert.is(state.name, name);
-    assert.not.ok(state.readable);
-  }
+test('unavailable is for life, masked-out until the mask names the source again', () => {
+  const { state: without } = newState();
+  without.setUnavailable('no CPU');
+  without.beginStartup('on demand');
+  assert.is(without.name, 'unavailable');
+  assert.not.ok(without.readable);
+
+  const { state } = newState();
+  state.maskOut();
+  state.beginStartup('on demand');
+  assert.is(state.name, 'masked-out');
+  assert.not.ok(state.readable);
+  state.maskIn();
+  assert.is(state.name, 'startup');
+});
+
+test('leaving the mask and coming back heals no failure', () => {
+  const { state } = newState();
+  state.beginStartup('start');
+  state.tested(64, 'permanent');
+  state.maskOut();
+  assert.is(state.name, 'masked-out');
+  assert.ok(state.failed);
+  assert.throws(() => state.restore('masked out'), isA(RangeError));
+  state.maskIn();
+  state.beginStartup('on demand');
+  assert.is(state.name, 'failed');
+});
+
+test('while masked out a healthy source counts for nothing', () => {
+  const { state } = newState();
+  state.beginStartup('start');
+  state.tested(1024, 'healthy');
+  state.maskOut();
+  assert.equal(
+    [state.healthy, state.honoured, state.inStartup, state.readable],
+    [false, false, false, false],
+  );
 });
 
 test('stalled begins after three times the expected time without a sample, not at it', async () => {

@@ -75,4 +75,30 @@ test('holding a gate that was closed as failed already is told: why it stays so 
   ]);
 });
 
+test('under an override an open gate is overridden, a closed one stays closed, and both tell the override', async () => {
+  const { gate, clock } = newGate();
+  const override = { mask: 4, untilMs: 1, reason: 'HSM moved', by: 'uid 0' };
+  gate.override(override);
+  assert.equal([gate.state().state, gate.state().reason], ['closed', 'warming']);
+  assert.equal(gate.state().override, override);
+  gate.extracted();
+  assert.is(gate.state().state, 'overridden');
+  assert.is(gate.state().reason, null);
+  assert.match(gate.state().whatToDo, 'gate restore');
+  await clock.advance(1000);
+  gate.override(null);
+  assert.is(gate.state().state, 'open');
+  assert.is(gate.state().sinceMs, clock.wallMs(), 'it was another gate until now');
+  assert.is(gate.state().whatToDo, '');
+});
+
+test('an override opens no gate that is held', () => {
+  const { gate } = newGate();
+  gate.hold('self-test failed');
+  gate.override({ mask: 4, untilMs: 1, reason: 'HSM moved', by: 'uid 0' });
+  gate.extracted();
+  assert.is(gate.state().state, 'closed');
+  assert.not.ok(gate.mayExtract());
+});
+
 test.run();

@@ -171,10 +171,13 @@ export class SegmentWriter {
 
   async #writeFills(): Promise<void> {
     const volume = this.#state.openedVolume();
-    for (const fill of this.#fills) {
+    const writes = [...this.#fills].map(async (fill) => {
       const { offset, bytes } = fill.unwritten();
       if (bytes.length > 0) await volume.writeSegment(fill.stored.segment, offset, bytes);
-    }
+    });
+    // All at once, for one sync follows; and all are waited for, so that none comes late behind a failure.
+    for (const result of await Promise.allSettled(writes))
+      if (result.status === 'rejected') throw result.reason;
     await volume.syncSegments();
   }
 

@@ -263,7 +263,7 @@ export const ERRORS = {
     403,
     EXIT.authentication,
     false,
-    'The feeder is suspended: its frames kept failing the tests at the door.',
+    'The feeder is suspended: its frames kept failing the tests at the door, or repeated what came before.',
     'Examine the device, then `entropyctl mixer feeder enable NAME` on the host.',
   ),
   'feeder-replaced': entry(

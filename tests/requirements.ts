@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 
 /** True when the program is on PATH. */
@@ -10,6 +10,12 @@ export function hasProgram(name: string): boolean {
 export const isRoot = process.getuid?.() === 0;
 export const hasCompiler = hasProgram('cc');
 export const hasAddon = existsSync(new URL('../build/native/addon.node', import.meta.url));
+/** The CPU has RDSEED and the addon to read it with. */
+export const hasRdseed = hasAddon && /\brdseed\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+/** Compiled when it was installed, if there was a compiler. */
+export const hasPkcs11js = existsSync(
+  new URL('../node_modules/pkcs11js/build/Release/pkcs11.node', import.meta.url),
+);
 export const hasKernelWriter = existsSync(new URL('../build/native/kernel-writer', import.meta.url));
 
 /**

@@ -16,7 +16,7 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import type { LedgerReport } from '../../src/contract/outputs.ts';
 import { count } from '../counts.ts';
-import { hasAddon, hasKernelWriter, isRoot, testWhen } from '../requirements.ts';
+import { hasAddon, hasKernelWriter, hasRdseed, isRoot, testWhen } from '../requirements.ts';
 import { copyOfInstallation, DaemonProcess, ROOT, withDaemon } from './daemon-process.ts';
 
 /** The daemon as it is shipped, on this kernel. */
@@ -27,8 +27,6 @@ function entropyd(...args: readonly string[]) {
   const program = path.join(ROOT, 'bin', 'entropyd');
   return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', timeout: 20_000 });
 }
-
-const hasRdseed = hasAddon && /\brdseed\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 testWhen(hasRdseed)('on defaults: READY, a first feed, an open gate, and an orderly end', async () => {
   await withDaemon({}, async (daemon) => {

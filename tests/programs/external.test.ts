@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import type { ExternalReport } from '../../src/contract/external.ts';
 import type { LedgerReport } from '../../src/contract/outputs.ts';
-import { testWhen } from '../requirements.ts';
+import { hasRdseed, testWhen } from '../requirements.ts';
 import { DaemonProcess, withDaemon } from './daemon-process.ts';
 import { hasSoftHsm, softHsmToken } from './soft-hsm.ts';
 
@@ -125,7 +125,7 @@ test('full entropy under mask 8: 256 bits are asked for each block, and running 
   });
 });
 
-test('mask 12 without a feeder stays open, degraded', async () => {
+testWhen(hasRdseed)('mask 12 without a feeder stays open, degraded', async () => {
   await withDaemon({ arguments: ['--entropy-sources=12', ...SMALL] }, async (daemon) => {
     await daemon.says('gate.open');
     const status = await daemon.status();

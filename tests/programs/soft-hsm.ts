@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { hasProgram } from '../requirements.ts';
+import { hasPkcs11js, hasProgram } from '../requirements.ts';
 
 const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so'];
 
 export const softHsmModule = MODULES.find((file) => existsSync(file));
-export const hasSoftHsm = softHsmModule !== undefined && hasProgram('softhsm2-util');
+export const hasSoftHsm = softHsmModule !== undefined && hasProgram('softhsm2-util') && hasPkcs11js;
 
 export interface SoftHsmToken {
   readonly module: string;

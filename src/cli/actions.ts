@@ -2,23 +2,17 @@ import { delay, type Clock } from '../base/clock.ts';
 import { EntropyError, EXIT, isEntropyError } from '../base/errors.ts';
 import { MS_PER_SECOND } from '../base/units.ts';
 import type { SourceReport, StatusReport } from '../contract/outputs.ts';
-import { isParameterKey, PARAMETERS, parseParameterText } from '../contract/parameters.ts';
 import { ROUTES } from '../contract/routes.ts';
 import type { OutputShape } from '../contract/shape-entry.ts';
 import { SHAPES } from '../contract/shapes.ts';
-import {
-  numberOf,
-  optionalNumberOf,
-  optionalTextOf,
-  succeeded,
-  type Answer,
-  type Surroundings,
-} from './answer.ts';
+import { numberOf, optionalNumberOf, succeeded, type Answer, type Surroundings } from './answer.ts';
 import type { Invocation } from './command-line.ts';
 import type { ControlClient } from './control-client.ts';
+import { completion } from './completion.ts';
 import { changeOf, entropydSettings, overriddenNote } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
+import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import * as rows from './rows.ts';
 import { statusText } from './status-view.ts';
@@ -94,16 +88,14 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
         invocation,
         ...(await client.call(ROUTES.configuration)).parameters.map(rows.parameterRow),
       );
-    case 'kernelSettings': {
-      const report = await client.call(ROUTES.configuration);
-      return succeeded(invocation, ...rows.kernelSettingRows(report, optionalTextOf(invocation, 'option')));
-    }
+    case 'kernelSettings':
+      return kernelSettings(invocation, surroundings);
     case 'entropydSettings':
       return entropydSettings(invocation, surroundings);
     case 'setEntropydSettings':
       return changeConfiguration(client, changeOf(invocation));
     case 'setKernelSetting':
-      return changeConfiguration(client, settingOf(options));
+      return changeConfiguration(client, kernelChangeOf(invocation));
     case 'waitReady':
       await waitReady(client, clock, numberOf(invocation, 'timeout') * MS_PER_SECOND);
       return { output: null, exit: EXIT.ok };
@@ -125,6 +117,8 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return showReceipts(invocation, surroundings);
     case 'verifyReceipts':
       return verifyReceipts(invocation, surroundings);
+    case 'completion':
+      return completion(invocation);
     case 'explain':
       return explanation(argument);
   }
@@ -137,21 +131,6 @@ function exitOf({ gate }: StatusReport): number {
 
 function testExitOf({ state }: SourceReport): number {
   return state === 'healthy' || state === 'startup' ? EXIT.ok : EXIT.failed;
-}
-
-function settingOf(options: Invocation['options']): Record<string, number | boolean> {
-  const key = options.get('setting');
-  const text = options.get('value');
-  if (typeof key !== 'string' || !isParameterKey(key) || typeof text !== 'string') {
-    throw new TypeError('the command line was not checked');
-  }
-  return { [key]: parseParameterText(key, PARAMETERS[key].type === 'boolean' ? truthText(text) : text) };
-}
-
-/** esxcli takes true, T and t, and shows TRUE. */
-function truthText(text: string): string {
-  const lower = text.toLowerCase();
-  return lower === 't' ? 'true' : lower === 'f' ? 'false' : lower;
 }
 
 const READY_POLL_MS = 250;

@@ -10,10 +10,12 @@ import {
   type FormatterName,
 } from '../contract/commands.ts';
 import { commandHelp, namespaceHelp, optionName, valueRule } from './help.ts';
+import type { ProgramName } from './io.ts';
 import { optionValue } from './option-value.ts';
 import { suggestion } from './suggestion.ts';
 
 export interface Invocation {
+  readonly program: ProgramName;
   readonly command: CommandName;
   readonly argument: string | undefined;
   readonly options: OptionValues;
@@ -32,18 +34,21 @@ export type CommandLine =
   | { readonly kind: 'refused'; readonly message: string; readonly usage: string };
 
 /** Reads a command line (without the program's name) by the table of commands. */
-export function parseCommandLine(argv: readonly string[]): CommandLine {
+export function parseCommandLine(argv: readonly string[], program: ProgramName): CommandLine {
   const found: { invocation?: Invocation } = {};
-  const root = buildTree((invocation) => (found.invocation = invocation));
+  const root = buildTree((invocation) => (found.invocation = { ...invocation, program }));
   try {
     root.parse(argv, { from: 'user' });
   } catch (error) {
-    return outcomeOf(error);
+    return outcomeOf(error, program);
   }
   if (found.invocation !== undefined) return { kind: 'run', invocation: found.invocation };
   if (root.opts().version === true) return { kind: 'version' };
-  return { kind: 'help', text: namespaceHelp([]), asked: false };
+  return { kind: 'help', text: namespaceHelp([], program), asked: false };
 }
+
+/** Told of the command that was parsed. */
+type Found = (invocation: Omit<Invocation, 'program'>) => void;
 
 /** What made the parser stop: help was asked for, or the line is refused. `words` is where in the tree it was. */
 class Stopped extends Error {
@@ -57,19 +62,19 @@ class Stopped extends Error {
   }
 }
 
-function outcomeOf(error: unknown): CommandLine {
+function outcomeOf(error: unknown, program: ProgramName): CommandLine {
   if (!(error instanceof Stopped)) throw error;
-  const help = helpOf(error.words);
+  const help = helpOf(error.words, program);
   if (error.outcome === 'refused') return { kind: 'refused', message: error.message, usage: help };
   return { kind: 'help', text: help, asked: error.outcome === 'help' };
 }
 
-function helpOf(words: readonly string[]): string {
+function helpOf(words: readonly string[], program: ProgramName): string {
   const name = COMMAND_NAMES.find((each) => COMMANDS[each].words.join(' ') === words.join(' '));
-  return name === undefined ? namespaceHelp(words) : commandHelp(name);
+  return name === undefined ? namespaceHelp(words, program) : commandHelp(name, program);
 }
 
-function buildTree(found: (invocation: Invocation) => void): Command {
+function buildTree(found: Found): Command {
   const root = branch([]);
   for (const option of PROGRAM_OPTIONS) root.addOption(parserOf(option, []));
   root.option('--version');
@@ -107,7 +112,7 @@ function branch(words: readonly string[]): Command {
     });
 }
 
-function leaf(name: CommandName, root: Command, found: (invocation: Invocation) => void): Command {
+function leaf(name: CommandName, root: Command, found: Found): Command {
   const command: CommandEntry = COMMANDS[name];
   const node = branch(command.words);
   if (command.argument !== undefined) node.argument(`[${command.argument.name}]`);

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../base/errors.ts';
 import { SystemClock } from '../base/clock.ts';
@@ -13,6 +14,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = await run(process.argv.slice(2), {
+  program: path.basename(process.argv[1] ?? '') === 'esxcli' ? 'esxcli' : 'entropyctl',
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   environment: process.env,

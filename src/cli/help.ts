@@ -6,6 +6,7 @@ import {
   PROGRAM_OPTIONS,
   type CommandName,
 } from '../contract/commands.ts';
+import type { ProgramName } from './io.ts';
 
 /** The layout of esxcli's help: descriptions at column 24, or on the next line where a name reaches it. */
 const DESCRIPTION_COLUMN = 24;
@@ -20,8 +21,8 @@ const TYPE_NAMES = {
 } as const;
 
 /** Help of the program (no words) or of a namespace. */
-export function namespaceHelp(words: readonly string[]): string {
-  const path = ['entropyctl', ...words].join(' ');
+export function namespaceHelp(words: readonly string[], program: ProgramName): string {
+  const path = [program, ...words].join(' ');
   const usage =
     words.length === 0
       ? `Usage: ${path} [options] {namespace}+ {cmd} [cmd options]\n\n${programOptions()}`
@@ -33,12 +34,10 @@ export function namespaceHelp(words: readonly string[]): string {
   return usage + section('Available Namespaces:', namespaces) + section('Available Commands:', commands);
 }
 
-export function commandHelp(name: CommandName): string {
+export function commandHelp(name: CommandName, program: ProgramName): string {
   const command: CommandEntry = COMMANDS[name];
   const { words, summary, argument, options } = command;
-  const path = ['entropyctl', ...words, ...(argument === undefined ? [] : [argumentUsage(argument)])].join(
-    ' ',
-  );
+  const path = [program, ...words, ...(argument === undefined ? [] : [argumentUsage(argument)])].join(' ');
   const argumentLines = argument === undefined ? [] : [entry(`  ${argument.name}`, argumentText(argument))];
   return (
     `Usage: ${path} [cmd options]\n` +

@@ -1,8 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../contract/directories.ts';
 
+/** Its own name, or that of the command whose grammar it keeps (see bin/esxcli). */
+export type ProgramName = 'entropyctl' | 'esxcli';
+
 /** All that the control command touches of its process, so that tests need none. */
 export interface Io {
+  /** The name it was called by. */
+  readonly program: ProgramName;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly environment: Environment;

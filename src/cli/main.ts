@@ -9,6 +9,7 @@ import { FORMATTER_BY_NAME } from './formatters/formatters.ts';
 import { formatJsonLines } from './formatters/json.ts';
 import { formatKeyvalue } from './formatters/keyvalue.ts';
 import { printable, type FlatRow } from './formatters/output.ts';
+import { commandHelp } from './help.ts';
 import type { Io } from './io.ts';
 import { eventRow } from './rows.ts';
 
@@ -17,10 +18,10 @@ import { eventRow } from './rows.ts';
  * rejects for what a user, a host or a daemon can do.
  */
 export async function run(argv: readonly string[], io: Io): Promise<number> {
-  const line = parseCommandLine(argv);
+  const line = parseCommandLine(argv, io.program);
   switch (line.kind) {
     case 'version':
-      io.stdout(`entropyctl ${io.version}\n`);
+      io.stdout(`${io.program} ${io.version}\n`);
       return EXIT.ok;
     case 'help':
       io.stdout(line.text);
@@ -50,7 +51,7 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
     if (note !== undefined) io.stderr(`Note: ${printable(note)}\n`);
     return exit;
   } catch (error) {
-    return report(error, io);
+    return report(error, invocation, io);
   }
 }
 
@@ -78,8 +79,12 @@ const FOLLOWED = {
   json: (row: FlatRow) => formatJsonLines({ shape: SHAPES.events, rows: [row] }),
 } as const;
 
-/** One sentence with the code and what to do; a broken invariant is told as such, with its message. */
-function report(error: unknown, io: Io): number {
+/** One sentence with the code and what to do, or with the usage; a broken invariant is told with its message. */
+function report(error: unknown, { command }: Invocation, io: Io): number {
+  if (isEntropyError(error, 'usage')) {
+    io.stderr(`Error: ${printable(asSentence(error.message))}\n\n${commandHelp(command, io.program)}`);
+    return EXIT.usage;
+  }
   const told = isEntropyError(error) ? error : new EntropyError('internal', messageOf(error));
   io.stderr(`Error: ${printable(asSentence(told.message))} (${told.code}). ${told.entry.whatToDo}\n`);
   return told.entry.exit;

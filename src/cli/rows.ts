@@ -1,10 +1,8 @@
 import { ERRORS, isErrorCode, type ErrorCode, type ErrorEntry } from '../base/errors.ts';
 import { EVENTS, type EventEntry, type EventId } from '../base/events.ts';
-import { KERNEL_SETTINGS } from '../contract/commands.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { GateReport } from '../contract/gate.ts';
 import type {
-  ConfigurationReport,
   EventReport,
   FeedRecord,
   LedgerTotals,
@@ -134,21 +132,6 @@ export function parameterRow(parameter: ParameterReport): FlatRow {
     takesEffect: takesEffect === 'now' ? 'at once' : 'at the next start',
     description,
   };
-}
-
-/** Kernel settings as esxcli lists them: its type names, and booleans in capitals. */
-export function kernelSettingRows({ parameters }: ConfigurationReport, only: string | undefined): FlatRow[] {
-  const names: readonly string[] = only === undefined ? KERNEL_SETTINGS : [only];
-  return parameters
-    .filter(({ name }) => names.includes(name))
-    .map(({ name, type, description, configured, runtime, default: initial }) => ({
-      name,
-      type: type === 'boolean' ? 'Bool' : 'uint32',
-      description,
-      configured: String(configured).toUpperCase(),
-      runtime: String(runtime).toUpperCase(),
-      default: String(initial).toUpperCase(),
-    }));
 }
 
 /** One code or event, or the whole of both tables; undefined when there is none of that name. */

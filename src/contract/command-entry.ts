@@ -16,11 +16,13 @@ export interface OptionEntry {
   /** Used when the option is not given. */
   readonly default?: number;
   readonly choices?: readonly string[];
+  /** Set when the value names a file or a directory, which a shell can complete. */
+  readonly path?: 'file' | 'directory';
   readonly description: string;
 }
 
 export interface ArgumentEntry {
-  /** In capitals, as the usage shows it. */
+  /** In capitals, as the usage shows it; FILE is a path, which a shell can complete. */
   readonly name: string;
   readonly required: boolean;
   readonly choices?: readonly string[];

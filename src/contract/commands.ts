@@ -3,7 +3,7 @@ import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.t
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
-import type { ParameterKey } from './parameters.ts';
+import { KERNEL_COMMANDS } from './kernel-commands.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
 import { SHAPES } from './shapes.ts';
 
@@ -14,6 +14,9 @@ import { SHAPES } from './shapes.ts';
 
 export const FORMATTERS = ['csv', 'keyvalue', 'xml', 'json'] as const;
 export type FormatterName = (typeof FORMATTERS)[number];
+
+/** Shells that a completion script can be had for. */
+export const COMPLETED_SHELLS = ['bash'] as const;
 
 /** Options of the program, taken before or after the command. */
 export const PROGRAM_OPTIONS = [
@@ -28,6 +31,7 @@ export const PROGRAM_OPTIONS = [
     type: 'string',
     minimum: 1,
     maximum: 4096,
+    path: 'directory',
     description: 'Directory of the control socket of the daemon to talk to',
   },
   { long: 'debug', type: 'flag', description: 'Accepted for scripts made for esxcli; it changes nothing' },
@@ -48,9 +52,6 @@ export const NAMESPACES = {
   'system settings': 'Settings of the host',
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
-
-/** Parameters that `system settings kernel` shows and sets, under the names that ESXi gives them. */
-export const KERNEL_SETTINGS = ['entropySources', 'disableHwrng'] as const satisfies readonly ParameterKey[];
 
 /** Names an operator may give; `external` has no start-up test, and the daemon says so. */
 const SOURCE_ARGUMENT = {
@@ -99,6 +100,19 @@ export const COMMANDS = {
     ],
     route: 'events',
     output: SHAPES.events,
+  },
+  completion: {
+    words: ['completion'],
+    summary: 'Print a completion script, for `source <(entropyctl completion bash)`; needs no daemon',
+    argument: {
+      name: 'SHELL',
+      required: true,
+      choices: COMPLETED_SHELLS,
+      description: 'The shell to complete for',
+    },
+    options: [],
+    route: null,
+    output: SHAPES.completion,
   },
   explain: {
     words: ['mixer', 'explain'],
@@ -240,47 +254,7 @@ export const COMMANDS = {
     output: null,
   },
   ...ENTROPYD_COMMANDS,
-  kernelSettings: {
-    words: ['system', 'settings', 'kernel', 'list'],
-    summary: 'List kernel settings: configured, in force now and by default',
-    options: [
-      {
-        long: 'option',
-        short: 'o',
-        type: 'string',
-        choices: KERNEL_SETTINGS,
-        description: 'Only this setting',
-      },
-    ],
-    route: 'configuration',
-    output: SHAPES.kernelSettings,
-  },
-  setKernelSetting: {
-    words: ['system', 'settings', 'kernel', 'set'],
-    summary: 'Set a kernel setting; it is in force from the next start on',
-    options: [
-      {
-        long: 'setting',
-        short: 's',
-        type: 'string',
-        required: true,
-        choices: KERNEL_SETTINGS,
-        description: 'Name of the setting',
-      },
-      {
-        long: 'value',
-        short: 'v',
-        type: 'string',
-        required: true,
-        minimum: 1,
-        maximum: 64,
-        description:
-          'entropySources: 0 to 15, the sum of 1 interrupts, 2 RDRAND, 4 RDSEED, 8 external; 0 is the default. disableHwrng: TRUE or FALSE',
-      },
-    ],
-    route: 'changeConfiguration',
-    output: null,
-  },
+  ...KERNEL_COMMANDS,
 } as const satisfies Record<string, CommandEntry>;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -13,9 +13,25 @@ export const ENTROPYD_KEYS = [
 
 const ROWS: readonly IntegerParameter[] = ENTROPYD_KEYS.map((key) => PARAMETERS[key]);
 
+/** Short names of the options, by the parameters' names. */
+const SHORT: Readonly<Record<string, string>> = {
+  'external-entropy-lost-timeout': 't',
+  'memory-cache-low-watermark': 'w',
+  'memory-cache-size': 'm',
+  'storage-cache-size': 's',
+};
+
 function valueOption({ name, description, minimum, maximum, unit }: IntegerParameter): OptionEntry {
   const text = description.replace(/\.$/, '');
-  return { long: name, type: 'integer', minimum, maximum, description: `${text}, in ${unit}` };
+  const short = SHORT[name];
+  return {
+    long: name,
+    ...(short !== undefined && { short }),
+    type: 'integer',
+    minimum,
+    maximum,
+    description: `${text}, in ${unit}`,
+  };
 }
 
 export const RESET_ALL = 'all';

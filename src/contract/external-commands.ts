@@ -13,7 +13,7 @@ const FEEDER = {
   description: 'The feeder',
 } as const satisfies ArgumentEntry;
 
-const PATH = { minimum: 1, maximum: 4096 } as const;
+const PATH = { minimum: 1, maximum: 4096, path: 'file' } as const;
 
 const RECEIPTS = {
   name: 'FILE',

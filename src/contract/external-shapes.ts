@@ -85,6 +85,7 @@ export const EXTERNAL_SHAPES = {
     struct: 'Entropyd',
     kind: 'object',
     hint: 'simple',
+    flush: true,
     fields: [
       integer('externalEntropyLostTimeoutSeconds', 'External Entropy Lost Timeout Seconds'),
       integer('memoryCacheLowWatermarkPercentage', 'Memory Cache Low Watermark Percentage'),

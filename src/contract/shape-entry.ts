@@ -20,6 +20,8 @@ export interface OutputShape {
   readonly kind: 'object' | 'list';
   /** How people see it: `Label: value` lines, a table, or the form of its own that `mixer status` has. */
   readonly hint: 'simple' | 'table' | 'status';
+  /** `Label: value` lines begin at the margin, not three spaces in. */
+  readonly flush?: true;
   readonly fields: readonly FieldEntry[];
   /** Keys of the columns of the table, where it does not show every field. */
   readonly tableColumns?: readonly string[];

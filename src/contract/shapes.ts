@@ -119,6 +119,12 @@ export const SHAPES = {
     hint: 'simple',
     fields: [truth('passed', 'Passed'), text('failedTest', 'Failed Test'), text('time', 'Time')],
   },
+  completion: {
+    struct: 'Completion',
+    kind: 'object',
+    hint: 'simple',
+    fields: [text('shell', 'Shell'), text('script', 'Script')],
+  },
   explanation: {
     struct: 'Explanation',
     kind: 'list',

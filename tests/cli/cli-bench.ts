@@ -16,6 +16,7 @@ export interface Outcome {
 export async function runCommand(argv: readonly string[], change: Partial<Io> = {}): Promise<Outcome> {
   const out = { stdout: '', stderr: '' };
   const exit = await run(argv, {
+    program: 'entropyctl',
     stdout: (text) => (out.stdout += text),
     stderr: (text) => (out.stderr += text),
     environment: {},

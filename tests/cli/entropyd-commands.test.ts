@@ -21,10 +21,10 @@ test('get prints the four values in the order of esxcli, configured or by defaul
   const [configured, initial] = outcomes.map(({ stdout }) => stdout);
   assert.is(
     configured,
-    '   External Entropy Lost Timeout Seconds: 70\n' +
-      '   Memory Cache Low Watermark Percentage: 20\n' +
-      '   Memory Cache Size Kibibytes: 612\n' +
-      '   Storage Cache Size Kibibytes: 4096\n',
+    'External Entropy Lost Timeout Seconds: 70\n' +
+      'Memory Cache Low Watermark Percentage: 20\n' +
+      'Memory Cache Size Kibibytes: 612\n' +
+      'Storage Cache Size Kibibytes: 4096\n',
   );
   assert.match(initial ?? '', /Seconds: 60\n.*Size Kibibytes: 512\n/s);
 });

@@ -4,10 +4,11 @@ import { nestedRows, printable, scalar, type Output, type Row } from './output.t
 const INDENT = '   ';
 const COLUMN_GAP = '  ';
 
-/** esxcli's form for people: `Label: value` lines indented by three, or a table. */
+/** esxcli's form for people: `Label: value` lines, indented by three unless the shape is flush, or a table. */
 export function formatSimple({ shape, rows }: Output): string {
   if (shape.hint === 'table') return table(shape, rows);
-  return rows.map((row) => structure(shape, row, INDENT)).join('\n');
+  const indent = shape.flush === true ? '' : INDENT;
+  return rows.map((row) => structure(shape, row, indent)).join('\n');
 }
 
 function structure(shape: OutputShape, row: Row, indent: string): string {

@@ -25,6 +25,12 @@ export interface SealedArchive {
   readonly envelope: Buffer;
 }
 
+export interface SealedPair {
+  readonly current: SealedArchive;
+  /** Undefined when there is none, or none that can be read. */
+  readonly previous: SealedArchive | undefined;
+}
+
 const DIRECTORY = 'bootbank';
 const CURRENT = `${DIRECTORY}/state.tgz`;
 const PREVIOUS = `${DIRECTORY}/state.previous.tgz`;
@@ -74,10 +80,33 @@ export class Bootbank {
     await replaceFile(this.#files, CURRENT, await encode(archive));
   }
 
+  /**
+   * Replaces both archives, as a new key does: first the one before, then the current one, so that at each moment both
+   * open by what their own encryption.info says. When the second fails, `before` is put back, if that can be done.
+   */
+  async replaceBoth(
+    after: { readonly [name in keyof SealedPair]: SealedArchive },
+    before: SealedPair,
+  ): Promise<void> {
+    await this.#replacePrevious(after.previous);
+    try {
+      await this.restore(after.current);
+    } catch (error) {
+      const { current, previous = after.previous } = before;
+      const undone = this.restore(current).then(() => this.#replacePrevious(previous));
+      await undone.catch(() => undefined);
+      throw error;
+    }
+  }
+
   /** Takes away what the very first `save` may have left when it failed. */
   async discard(): Promise<void> {
     await this.#files.remove(CURRENT);
     await this.#files.syncDirectory(DIRECTORY);
+  }
+
+  async #replacePrevious(archive: SealedArchive): Promise<void> {
+    await replaceFile(this.#files, PREVIOUS, await encode(archive));
   }
 
   async #read(path: string): Promise<SealedArchive | undefined> {

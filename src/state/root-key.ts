@@ -11,6 +11,7 @@ import {
   sealEnvelope,
   type EnvelopeKey,
 } from './envelope.ts';
+import { wrapForRecovery, type RecoveryKey } from './recovery-wrapping.ts';
 
 /**
  * One way to get at the archive key: none, TPM, and beside either of them a recovery key. What it needs it keeps as
@@ -23,6 +24,11 @@ export interface KeyWrapping {
   wrap(key: EnvelopeKey): Promise<ReadonlyMap<string, string>>;
   /** The 32 secret bytes. Throws `state-damaged` when the fields do not hold the key that the info names. */
   unwrap(info: EncryptionInfo): Promise<Buffer>;
+  /**
+   * Told once every archive on disk is wrapped as this info says, also at a start that finds it so: what only older
+   * fields needed can be let go, and the mode be marked. It may run again after a crash, and refuses nothing.
+   */
+  settle?(info: EncryptionInfo): Promise<void>;
 }
 
 /** The archive key K: random, named by its id, and independent of how it is wrapped. */
@@ -54,8 +60,10 @@ export class RootKey implements EnvelopeKey {
     throw new EntropyError('state-damaged', 'encryption.info holds a key of the wrong length');
   }
 
-  async wrapped(wrapping: KeyWrapping): Promise<EncryptionInfo> {
-    return { mode: wrapping.mode, keyId: this.id, fields: await wrapping.wrap(this) };
+  /** This key wrapped twice: by the mode and by the recovery key. */
+  async wrapped(wrapping: KeyWrapping, recovery: RecoveryKey, random: RandomSource): Promise<EncryptionInfo> {
+    const fields = [...(await wrapping.wrap(this)), ...wrapForRecovery(this, recovery, random)];
+    return { mode: wrapping.mode, keyId: this.id, fields: new Map(fields) };
   }
 
   wipe(): void {

@@ -3,8 +3,18 @@ import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import { NAME_PATTERN, type DurableFiles } from '../durable/durable-files.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
-import { Bootbank, openDocuments, plaintextBytes, sealDocuments, type SealedArchive } from './bootbank.ts';
+import { ArchivePair } from './archive-pair.ts';
+import { Bootbank, plaintextBytes, sealDocuments, type SealedArchive } from './bootbank.ts';
+import type { EncryptionInfo } from './encryption-info.ts';
 import { MAXIMUM_PLAINTEXT_BYTES } from './envelope.ts';
+import {
+  createRecoveryKey,
+  hasRecovery,
+  recoveryFieldsOf,
+  recoveryKeyOf,
+  wrapForRecovery,
+  type RecoveryKey,
+} from './recovery-wrapping.ts';
 import { RootKey, type KeyWrapping } from './root-key.ts';
 
 export interface StateArchiveOptions {
@@ -31,6 +41,8 @@ interface Batch {
 export class StateArchive {
   readonly #random: RandomSource;
   readonly #bootbank: Bootbank;
+  readonly #wrappings: readonly KeyWrapping[];
+  readonly #pair: ArchivePair;
   readonly #queue = new SerialQueue();
   #documents = new Map<string, Buffer>();
   #key: RootKey | undefined;
@@ -40,11 +52,11 @@ export class StateArchive {
   #refused: EntropyError | undefined;
 
   private constructor(options: StateArchiveOptions, dependencies: StateArchiveDependencies) {
-    const wrapping = dependencies.wrappings.find(({ mode }) => mode === options.mode);
-    if (wrapping === undefined) throw new RangeError(`no wrapping for mode ${options.mode}`);
     this.#random = dependencies.random;
-    this.#wrapping = wrapping;
+    this.#wrappings = dependencies.wrappings;
+    this.#wrapping = this.#wrappingOf(options.mode);
     this.#bootbank = new Bootbank(dependencies);
+    this.#pair = new ArchivePair({ ...dependencies, bootbank: this.#bootbank });
   }
 
   /** Opens the archive, or begins a new one, which is on disk from the first save on. See `refused`. */
@@ -54,7 +66,7 @@ export class StateArchive {
   ): Promise<StateArchive> {
     const archive = new StateArchive(options, dependencies);
     try {
-      await archive.#load(dependencies.wrappings);
+      await archive.#load();
     } catch (error) {
       if (!isEntropyError(error)) throw error;
       archive.#refused = error;
@@ -98,6 +110,55 @@ export class StateArchive {
     return this.#stage(() => undefined);
   }
 
+  /**
+   * A new archive key and a new recovery key, in this mode or another: both archives are written anew, and when it resolves
+   * the old keys open nothing on disk. What is on disk opens at every moment. Throws as `save` does, and as the mode's
+   * wrapping; all is as before then.
+   */
+  rotate(options: { readonly mode?: string } = {}): Promise<void> {
+    return this.#queue.run(async () => {
+      const wrapping = this.#wrappingOf(options.mode ?? this.mode);
+      this.#openKey();
+      const key = RootKey.create(this.#random);
+      const recovery = createRecoveryKey(this.#random);
+      let info: EncryptionInfo;
+      try {
+        info = await key.wrapped(wrapping, recovery, this.#random);
+        await this.#writeUnder(key, info);
+      } catch (error) {
+        key.wipe();
+        throw error;
+      } finally {
+        wipe(recovery.secret);
+      }
+      this.#key?.wipe();
+      this.#key = key;
+      this.#wrapping = wrapping;
+      await this.#pair.settle(info, wrapping);
+    });
+  }
+
+  /** Has the mode wrap the same key again, in both archives; the recovery key stays. Throws as `rotate` does. */
+  rewrap(): Promise<void> {
+    return this.#queue.run(async () => {
+      const key = this.#openKey();
+      const fields = [...(await this.#wrapping.wrap(key)), ...this.#recoveryFields(key)];
+      const info = { mode: this.mode, keyId: key.id, fields: new Map(fields) };
+      await this.#writeUnder(key, info);
+      await this.#pair.settle(info, this.#wrapping);
+    });
+  }
+
+  /** The recovery key of what is on disk: a copy, the caller's to wipe. Writes the archive when there is none yet. Throws as `save` does. */
+  async recoveryKey(): Promise<RecoveryKey> {
+    if (this.#onDisk === undefined || !hasRecovery(this.#onDisk.info)) await this.backup();
+    return this.#queue.run(() => {
+      const key = this.#openKey();
+      if (this.#onDisk === undefined) throw new Error('broken invariant: a backup is on disk');
+      return Promise.resolve(recoveryKeyOf(this.#onDisk.info, key));
+    });
+  }
+
   /** Waits for what is being written, then wipes key and documents; nothing can be saved any more. */
   async close(): Promise<void> {
     await this.#queue.settled();
@@ -108,22 +169,18 @@ export class StateArchive {
     this.#key = undefined;
   }
 
-  async #load(wrappings: readonly KeyWrapping[]): Promise<void> {
+  async #load(): Promise<void> {
     const sealed = await this.#bootbank.load();
     if (sealed === undefined) {
       this.#key = RootKey.create(this.#random);
       return;
     }
-    const key = await RootKey.open(sealed.info, wrappings);
-    try {
-      this.#documents = await openDocuments(sealed.envelope, key);
-    } catch (error) {
-      key.wipe();
-      throw error;
-    }
+    const { key, documents } = await this.#pair.open(sealed);
     this.#key = key;
+    this.#documents = documents;
     this.#onDisk = sealed;
-    this.#wrapping = wrappings.find(({ mode }) => mode === sealed.info.mode) ?? this.#wrapping;
+    this.#wrapping = this.#wrappingOf(sealed.info.mode);
+    await this.#pair.settle(sealed.info, this.#wrapping);
   }
 
   #stage(change: (changes: Map<string, Buffer | undefined>) => void): Promise<void> {
@@ -158,13 +215,53 @@ export class StateArchive {
   }
 
   async #seal(documents: Map<string, Buffer>): Promise<SealedArchive> {
-    const key = this.#key;
-    if (key === undefined) throw this.#refused ?? new Error('broken invariant: an open archive has a key');
+    const key = this.#openKey();
     if (plaintextBytes([...documents.values()].map(({ length }) => length)) > MAXIMUM_PLAINTEXT_BYTES) {
       throw new RangeError('the documents are more than the archive holds');
     }
-    const info = this.#onDisk?.info ?? (await key.wrapped(this.#wrapping));
-    return { info, envelope: await sealDocuments(documents, key, this.#random) };
+    return { info: await this.#info(key), envelope: await sealDocuments(documents, key, this.#random) };
+  }
+
+  /** What is on disk stays, so that no mode wraps at each write; an archive made before there were recovery keys gets one. */
+  async #info(key: RootKey): Promise<EncryptionInfo> {
+    const info = this.#onDisk?.info;
+    if (info !== undefined && hasRecovery(info)) return info;
+    const fields = [...(info?.fields ?? (await this.#wrapping.wrap(key))), ...this.#recoveryFields(key)];
+    return { mode: this.mode, keyId: key.id, fields: new Map(fields) };
+  }
+
+  #recoveryFields(key: RootKey): ReadonlyMap<string, string> {
+    const info = this.#onDisk?.info;
+    if (info !== undefined && hasRecovery(info)) return recoveryFieldsOf(info);
+    const recovery = createRecoveryKey(this.#random);
+    try {
+      return wrapForRecovery(key, recovery, this.#random);
+    } finally {
+      wipe(recovery.secret);
+    }
+  }
+
+  async #writeUnder(key: RootKey, info: EncryptionInfo): Promise<void> {
+    const onDisk = this.#onDisk;
+    if (onDisk === undefined) {
+      const first = { info, envelope: await sealDocuments(this.#documents, key, this.#random) };
+      await this.#replace(first);
+      this.#onDisk = first;
+    } else {
+      this.#onDisk = await this.#pair.rewrite(this.#documents, key, info, onDisk);
+    }
+  }
+
+  #openKey(): RootKey {
+    if (this.#refused !== undefined) throw this.#refused;
+    if (this.#key === undefined) throw new Error('broken invariant: an open archive has a key');
+    return this.#key;
+  }
+
+  #wrappingOf(mode: string): KeyWrapping {
+    const wrapping = this.#wrappings.find((one) => one.mode === mode);
+    if (wrapping === undefined) throw new RangeError(`no wrapping for mode ${mode}`);
+    return wrapping;
   }
 
   /** A save that failed at its last step may be in place all the same; what is in force is put back, if it can be. */

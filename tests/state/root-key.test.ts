@@ -5,6 +5,7 @@ import {
   parseEncryptionInfo,
   type EncryptionInfo,
 } from '../../src/state/encryption-info.ts';
+import { createRecoveryKey } from '../../src/state/recovery-wrapping.ts';
 import { NoneWrapping, RootKey } from '../../src/state/root-key.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
@@ -14,14 +15,22 @@ const none = new NoneWrapping({ random });
 
 async function wrappedKey(): Promise<{ key: RootKey; info: EncryptionInfo }> {
   const key = RootKey.create(random);
-  return { key, info: parseEncryptionInfo(encodeEncryptionInfo(await key.wrapped(none))) };
+  return {
+    key,
+    info: parseEncryptionInfo(
+      encodeEncryptionInfo(await key.wrapped(none, createRecoveryKey(random), random)),
+    ),
+  };
 }
 
 test('mode NONE gives back the key from what encryption.info says', async () => {
   const { key, info } = await wrappedKey();
   const opened = await RootKey.open(info, [none]);
   assert.equal([opened.id, opened.secret], [key.id, key.secret]);
-  assert.equal([...info.fields.keys()], ['none.inputs', 'none.wrappedKey']);
+  assert.equal(
+    [...info.fields.keys()],
+    ['none.inputs', 'none.wrappedKey', 'recovery.id', 'recovery.wrappedKey', 'recovery.key'],
+  );
 });
 
 test('keys are random and named: no two are alike, and the id tells nothing of the key', async () => {

@@ -1,5 +1,6 @@
 import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
 import { RECOVERY_ERRORS } from './recovery-errors.ts';
+import { TPM_ERRORS } from './tpm-errors.ts';
 
 export { EXIT, type ErrorEntry } from './error-entry.ts';
 
@@ -506,6 +507,9 @@ export const ERRORS = {
     'The control socket path is longer than the 107 bytes a Unix socket address holds.',
     'Give a shorter --runtime-dir.',
   ),
+
+  // The TPM
+  ...TPM_ERRORS,
 
   // Programs
   'daemon-unreachable': entry(

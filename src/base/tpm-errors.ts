@@ -1,0 +1,103 @@
+import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
+
+/** The rows of the table of errors that deal with a TPM and with what is sealed by it. */
+export const TPM_ERRORS = {
+  'tpm-absent': entry(
+    503,
+    EXIT.failed,
+    true,
+    'There is no TPM where one was looked for, or it went away.',
+    'Enable the TPM in the firmware (TPM, PTT or fTPM) and load its driver; name another one with --tpm.',
+  ),
+  'tpm-permission': entry(
+    403,
+    EXIT.permission,
+    false,
+    'The TPM may not be used by the user that the daemon runs as.',
+    'Add that user to the group that owns /dev/tpmrm0, mostly `tss`.',
+  ),
+  'tpm-busy': entry(
+    503,
+    EXIT.failed,
+    true,
+    'Another program holds the TPM for itself.',
+    'Use /dev/tpmrm0, which is shared, instead of /dev/tpm0; or end the other program.',
+  ),
+  'tpm-version': entry(
+    409,
+    EXIT.failed,
+    false,
+    'The TPM is not a TPM 2.0.',
+    'Switch the TPM to 2.0 in the firmware if it can do both; otherwise stay with mode NONE.',
+  ),
+  'tpm-no-sha256': entry(
+    409,
+    EXIT.failed,
+    false,
+    'The TPM measures without SHA-256: it has no such bank of PCRs.',
+    'Activate the SHA-256 bank in the firmware, or with `tpm2_pcrallocate sha256:all` and a restart.',
+  ),
+  'tpm-timeout': entry(
+    504,
+    EXIT.failed,
+    true,
+    'The TPM did not answer in time.',
+    'Try again; a TPM that does this again wants a restart of the host.',
+  ),
+  'tpm-protocol': entry(
+    502,
+    EXIT.failed,
+    false,
+    'What the TPM answered breaks its own rules, or was altered on its way.',
+    'Check that it is the TPM it should be; report it with its manufacturer and firmware if it is.',
+  ),
+  'tpm-refused': entry(
+    409,
+    EXIT.failed,
+    false,
+    'The TPM refused a command; the detail names its response code.',
+    'Look the code up in the TPM 2.0 Library Specification, part 2, 6.6.',
+  ),
+  'tpm-lockout': entry(
+    409,
+    EXIT.failed,
+    true,
+    'The TPM is locked: too many wrong authorizations were tried.',
+    'Wait until it unlocks by itself, or reset the lockout with its authorization.',
+  ),
+  'tpm-owned': entry(
+    409,
+    EXIT.failed,
+    false,
+    'The hierarchy of the TPM has an authorization value, and this program knows none.',
+    'Clear the authorization of the owner hierarchy (`tpm2_changeauth -c owner`), or the TPM in the firmware.',
+  ),
+  'tpm-nv-full': entry(
+    507,
+    EXIT.failed,
+    false,
+    'The non-volatile memory of the TPM is full.',
+    'Look for what is not needed with `tpm2_getcap handles-nv-index`, and undefine it.',
+  ),
+  'tpm-nv-foreign': entry(
+    409,
+    EXIT.failed,
+    false,
+    "The NV index for this state directory's counter belongs to something else.",
+    'Undefine the index that the detail names if nothing needs it, or use another --state-dir.',
+  ),
+  'tpm-nv-missing': entry(
+    409,
+    EXIT.stateRefused,
+    false,
+    "This state directory's counter is not in the TPM: it was undefined, or the TPM was cleared.",
+    'Find out who did it; then recover with the recovery key and seal again.',
+  ),
+  'tpm-root-changed': entry(
+    409,
+    EXIT.stateRefused,
+    false,
+    'The storage root key of the TPM is not the one that the archive key was sealed under.',
+    'See the detail: the TPM was cleared or replaced.',
+  ),
+} as const satisfies Record<string, ErrorEntry>;

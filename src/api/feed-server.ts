@@ -132,7 +132,7 @@ export class FeedServer implements UpgradeTaker {
 
   #begin(webSocket: WebSocket, socket: Duplex, hello: HostHello): void {
     try {
-      const session = this.#session(webSocket, peerOf(socket), hello);
+      const session = this.#session(webSocket, socket, hello);
       this.#sessions.add(session);
       this.#strangers.add(session);
       session.begin();
@@ -143,12 +143,14 @@ export class FeedServer implements UpgradeTaker {
     }
   }
 
-  #session(webSocket: WebSocket, peer: LinkPeer, hello: HostHello): FeedSession {
+  #session(webSocket: WebSocket, stream: Duplex, hello: HostHello): FeedSession {
+    const peer = peerOf(stream);
     const session: FeedSession = new FeedSession(
       { ...this.#options, hello, peer },
       {
         ...this.#dependencies,
         webSocket,
+        stream,
         proven: () => this.#strangers.remove(session),
         refused: (code, detail, feeder) => this.#tell(code, detail, peer.address, feeder),
         ending: () => this.#strangers.leaves(session),

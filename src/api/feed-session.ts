@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
@@ -40,6 +41,8 @@ export interface FeedSessionOptions {
 
 export interface FeedSessionDependencies {
   readonly webSocket: WebSocket;
+  /** What it runs over. */
+  readonly stream: Duplex;
   readonly admission: FeederAdmission;
   readonly random: RandomSource;
   readonly clock: Clock;

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { EntropyError, ERRORS } from '../base/errors.ts';
 import type { CloseReason } from '../protocol/frame-payloads.ts';
@@ -11,14 +12,23 @@ const NORMAL_CLOSURE = 1000;
 /** RFC 6455 5.5: a control frame carries at most 125 bytes, two of which are the close code. */
 const MAXIMUM_CLOSE_REASON_BYTES = 123;
 
+export interface FeedSocketDependencies {
+  readonly webSocket: WebSocket;
+  /** What it runs over. */
+  readonly stream: Duplex;
+}
+
 /** The host's end of a WebSocket. What it sends is bounded by what the peer reads, and to an ended one nothing is sent. */
 export class FeedSocket {
   readonly #options: FeedSocketOptions;
   readonly #webSocket: WebSocket;
+  readonly #stream: Duplex;
+  #isGathering = false;
 
-  constructor(options: FeedSocketOptions, dependencies: { readonly webSocket: WebSocket }) {
+  constructor(options: FeedSocketOptions, dependencies: FeedSocketDependencies) {
     this.#options = options;
     this.#webSocket = dependencies.webSocket;
+    this.#stream = dependencies.stream;
   }
 
   get isOpen(): boolean {
@@ -30,12 +40,24 @@ export class FeedSocket {
   }
 
   send(message: Buffer): void {
+    this.#gather();
     this.#webSocket.send(message);
   }
 
   pong(data: Buffer): void {
     this.assertRead();
     if (this.isOpen) this.#webSocket.pong(data);
+  }
+
+  /** What is sent while one batch of answers is dealt with leaves in one write: a system call costs more than a receipt does. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      this.#stream.uncork();
+    });
   }
 
   /** Throws `reader-slow` when too much of what was sent is still here. */

@@ -18,6 +18,8 @@ export interface Clock {
   wallMs(): number;
   /** Calls back once, not before delayMs (0 to 2^31-1) have passed. */
   after(delayMs: number, callback: () => void): Timer;
+  /** Calls back once the present turn of the event loop has dealt with all that came in. */
+  afterTurn(callback: () => void): void;
 }
 
 const NANOSECONDS_PER_MS = 1e6;
@@ -38,6 +40,10 @@ export class SystemClock implements Clock {
   after(delayMs: number, callback: () => void): Timer {
     const handle = setTimeout(callback, delayMs);
     return { cancel: () => clearTimeout(handle) };
+  }
+
+  afterTurn(callback: () => void): void {
+    setImmediate(callback);
   }
 }
 

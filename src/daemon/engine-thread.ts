@@ -5,13 +5,15 @@
  *   thread begins ─► addon, module checked and self-tested ─► start message ─► engine runs ─► stop ─► port closed, thread ends
  *                        └ start-failed with the error's code
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Clock, SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import type { EventSink } from '../base/events.ts';
 import type { Log, LogFields } from '../base/log.ts';
 import { Engine } from '../engine/engine.ts';
+import type { EngineMessage } from '../engine/engine-messages.ts';
 import { type EnginePort, refusal, serveEngine } from '../engine/engine-port.ts';
+import { TurnBatch } from '../engine/turn-batch.ts';
 import { cpuRandomVerdict } from '../hardware/cpu-deny-list.ts';
 import { INTERRUPT_COLLECTOR_DEFAULTS, type Hardware } from '../hardware/hardware.ts';
 import { readInterruptCount } from '../hardware/interrupt-count.ts';
@@ -46,12 +48,7 @@ function main(): void {
   if (parentPort === null) throw new Error('the engine thread runs as a worker thread');
   const port = parentPort;
   const data = workerData as EngineThreadData;
-  const enginePort: EnginePort = {
-    postMessage: (message, transfer) =>
-      port.postMessage(message, transfer === undefined ? [] : [...transfer]),
-    on: (event, listener) => port.on(event, listener),
-    close: () => port.close(),
-  };
+  const enginePort = portOf(port);
   try {
     const hardware = openHardware({ addonPath: data.addonPath });
     const mixer = Mixer.load({
@@ -77,15 +74,31 @@ async function run(data: EngineThreadData, start: EngineStart, parts: Parts): Pr
     const { engine, reservoir, runningMask, random } = await buildEngine(data, start, parts);
     serveEngine(engine, parts.port, () => random.close());
     engine.start();
-    parts.port.postMessage({ kind: 'started', runningMask });
+    parts.port.post({ kind: 'started', runningMask });
     await reservoir?.start();
   } catch (error) {
     startFailed(parts.port, error);
   }
 }
 
+/** Messages of one turn of the loop leave as one. */
+function portOf(port: MessagePort): EnginePort {
+  const messages = new TurnBatch<EngineMessage>({
+    clock: new SystemClock(),
+    post: (gathered, transfer) => port.postMessage(gathered, [...transfer]),
+  });
+  return {
+    post: (message, transfer) => messages.add(message, transfer),
+    onRequests: (listener) => void port.on('message', listener),
+    close: () => {
+      messages.flush();
+      port.close();
+    },
+  };
+}
+
 function startFailed(port: EnginePort, error: unknown): void {
-  port.postMessage({ kind: 'start-failed', ...refusal(error) });
+  port.post({ kind: 'start-failed', ...refusal(error) });
   port.close();
 }
 
@@ -110,7 +123,7 @@ async function buildEngine(
   const clock = new SystemClock();
   const counters = new Counters();
   const events: EventSink = {
-    emit: (event, detail = {}) => port.postMessage({ kind: 'event', event, detail }),
+    emit: (event, detail = {}) => port.post({ kind: 'event', event, detail }),
   };
   const { rdseed } = cpuRandomVerdict(hardware.cpu);
   const runningMask = resolveMask({
@@ -127,7 +140,7 @@ async function buildEngine(
   const lock = (memory: Uint8Array): boolean => hardware.lockMemory(memory);
   const reservoir =
     caches && (await openExternalCaches(caches, { random: random.fill, clock, events, counters, lock }));
-  reservoir?.onRoom((roomBytes) => port.postMessage({ kind: 'room', roomBytes }));
+  reservoir?.onRoom((roomBytes) => port.post({ kind: 'room', roomBytes }));
   const external = new ExternalSource(
     { unavailable: reservoir === undefined ? NO_CACHES : '' },
     { supply: reservoir, clock },
@@ -149,7 +162,7 @@ async function buildEngine(
       sources: [...localSources(hardware), external],
       sink: new LinuxKernelSink({ events, startWriter: writerStarter(data, clock, portLog(port)) }),
       random: (target) => hardware.random(target),
-      onFed: (feed) => port.postMessage({ kind: 'fed', feed }),
+      onFed: (feed) => port.post({ kind: 'fed', feed }),
     },
   );
   return { engine, reservoir, runningMask, random };
@@ -203,6 +216,6 @@ function portLog(port: EnginePort): Log {
   const at =
     (level: keyof Log) =>
     (message: string, fields: LogFields = {}) =>
-      port.postMessage({ kind: 'log', level, message, fields });
+      port.post({ kind: 'log', level, message, fields });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

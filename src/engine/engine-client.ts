@@ -5,11 +5,12 @@ import type { EventSink } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
 import type { Feed } from '../kernel/pool-feeder.ts';
 import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from './engine-messages.ts';
+import { TurnBatch } from './turn-batch.ts';
 
-/** A worker thread, or one end of a message channel in a test. */
+/** A worker thread, or one end of a message channel in a test. What is sent in one turn of the loop goes together, both ways. */
 export interface EngineChannel {
-  postMessage(request: EngineRequest, transfer: readonly ArrayBuffer[]): void;
-  on(event: 'message', listener: (message: EngineMessage) => void): unknown;
+  postMessage(requests: readonly EngineRequest[], transfer: readonly ArrayBuffer[]): void;
+  on(event: 'message', listener: (messages: readonly EngineMessage[]) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'exit' | 'close', listener: (code: number) => void): unknown;
 }
@@ -60,7 +61,7 @@ const DISK_LIMIT_MS: Partial<Record<EngineCallName, number>> = {
 
 /** The engine as the rest of the daemon sees it: asynchronous, bounded, and unable to bring the caller down. */
 export class EngineClient {
-  readonly #channel: EngineChannel;
+  readonly #requests: TurnBatch<EngineRequest>;
   readonly #clock: Clock;
   readonly #events: EventSink;
   readonly #log: Log;
@@ -74,7 +75,11 @@ export class EngineClient {
   #state: 'starting' | 'running' | 'stopping' | 'ended' = 'starting';
 
   constructor(dependencies: EngineClientDependencies) {
-    this.#channel = dependencies.channel;
+    const { channel } = dependencies;
+    this.#requests = new TurnBatch({
+      ...dependencies,
+      post: (requests, transfer) => channel.postMessage(requests, transfer),
+    });
     this.#clock = dependencies.clock;
     this.#events = dependencies.events;
     this.#log = dependencies.log;
@@ -83,10 +88,10 @@ export class EngineClient {
     this.#onRoom = dependencies.onRoom;
     this.#onLost = dependencies.onLost;
     this.#started = promiseWithResolvers();
-    this.#channel.on('message', (message) => this.#receive(message));
-    this.#channel.on('error', (error) => this.#end(error.message));
-    this.#channel.on('exit', (code) => this.#end(`exit code ${code}`));
-    this.#channel.on('close', () => this.#end('its channel closed'));
+    channel.on('message', (messages) => messages.forEach((message) => this.#receive(message)));
+    channel.on('error', (error) => this.#end(error.message));
+    channel.on('exit', (code) => this.#end(`exit code ${code}`));
+    channel.on('close', () => this.#end('its channel closed'));
   }
 
   /** Resolves with the mask in force when the engine runs. @throws EntropyError with the code that kept it from starting */
@@ -128,7 +133,7 @@ export class EngineClient {
       });
       this.#pending.set(id, { resolve, reject, timer });
       const request = { id, call, parameters } as EngineRequest;
-      this.#channel.postMessage(request, movedWith(request));
+      this.#requests.add(request, movedWith(request));
     });
   }
 

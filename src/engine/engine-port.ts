@@ -9,10 +9,11 @@ import type {
   ReceivedFrame,
 } from './engine-messages.ts';
 
-/** The end of a message channel that the engine thread holds. */
+/** The end of a message channel that the engine thread holds. What is sent in one turn of the loop goes together, both ways. */
 export interface EnginePort {
-  postMessage(message: EngineMessage, transfer?: readonly ArrayBuffer[]): void;
-  on(event: 'message', listener: (request: EngineRequest) => void): unknown;
+  post(message: EngineMessage, transfer?: readonly ArrayBuffer[]): void;
+  onRequests(listener: (requests: readonly EngineRequest[]) => void): void;
+  /** What was posted goes out first. */
   close(): void;
 }
 
@@ -21,22 +22,22 @@ const GENERATE_LIMIT_BYTES = 65_536;
 
 /** Answers requests that arrive on a port from an engine, one at a time as they come; `stop` closes the port. */
 export function serveEngine(engine: Engine, port: EnginePort, onStopped: () => void = () => undefined): void {
-  port.on('message', (request) => {
-    void answer(engine, port, request).then(() => {
-      if (request.call !== 'stop') return;
-      onStopped();
-      port.close();
-    });
-  });
+  const serve = async (request: EngineRequest): Promise<void> => {
+    await answer(engine, port, request);
+    if (request.call !== 'stop') return;
+    onStopped();
+    port.close();
+  };
+  port.onRequests((requests) => requests.forEach((request) => void serve(request)));
 }
 
 async function answer(engine: Engine, port: EnginePort, request: EngineRequest): Promise<void> {
   try {
     const result = await perform(engine, request);
     const transfer = movedWith(result);
-    port.postMessage({ kind: 'answer', id: request.id, answer: result }, transfer);
+    port.post({ kind: 'answer', id: request.id, answer: result }, transfer);
   } catch (error) {
-    port.postMessage({ kind: 'refused', id: request.id, ...refusal(error) });
+    port.post({ kind: 'refused', id: request.id, ...refusal(error) });
   }
 }
 

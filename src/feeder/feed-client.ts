@@ -37,6 +37,8 @@ export class FeedClient {
   #connection: FeedConnection | undefined;
   #isResumed = false;
   #isAsking = false;
+  /** Receipts that came in one piece of the stream; looked at together, when all of it has been read. */
+  #records: Uint8Array[] = [];
   #failure: EntropyError | undefined;
 
   constructor(options: Enrolment, dependencies: FeedClientDependencies) {
@@ -133,6 +135,7 @@ export class FeedClient {
     this.#grants.rejectAll(closed);
     // Before its session stands there is nothing to end in order.
     if (this.#isResumed) await this.#endInOrder(connection);
+    this.#receivedRecords();
     connection?.end(closed);
     this.#receipts.abandon('the connection was lost before it came');
     this.#changes.tell();
@@ -180,8 +183,26 @@ export class FeedClient {
   }
 
   #received(frame: HostFrame): void {
+    if (frame.kind === 'receipt') {
+      if (this.#records.length === 0) queueMicrotask(() => this.#receivedRecords());
+      this.#records.push(frame.record);
+      return;
+    }
+    this.#receivedRecords();
+    this.#guarded(() => this.#take(frame));
+  }
+
+  #receivedRecords(): void {
+    const records = this.#records;
+    if (records.length === 0) return;
+    this.#records = [];
+    this.#guarded(() => this.#receipts.take(records));
+  }
+
+  #guarded(work: () => void): void {
     try {
-      this.#take(frame);
+      work();
+      this.#grants.look();
     } catch (error) {
       const told = isEntropyError(error) ? error : new EntropyError('internal', messageOf(error));
       this.#connection?.end(told);
@@ -189,13 +210,10 @@ export class FeedClient {
     this.#changes.tell();
   }
 
-  #take(frame: HostFrame): void {
+  #take(frame: Exclude<HostFrame, { kind: 'receipt' }>): void {
     switch (frame.kind) {
       case 'grant':
         this.#observe({ kind: 'room', grantedBytes: this.#connection?.grantedBytes ?? 0 });
-        break;
-      case 'receipt':
-        this.#receipts.take(frame.record);
         break;
       case 'answer':
         this.#answered(frame.records);
@@ -209,7 +227,6 @@ export class FeedClient {
       case 'pong':
         break;
     }
-    this.#grants.look();
   }
 
   #answered(records: readonly Uint8Array[]): void {

@@ -1,5 +1,5 @@
 import { EntropyError } from '../base/errors.ts';
-import { parseReceipt, type Receipt } from '../protocol/receipt.ts';
+import { parseReceipt, type Receipt, receiptDigest } from '../protocol/receipt.ts';
 import { ReceiptVerifier } from '../protocol/receipt-verifier.ts';
 import { type Loss, type SentFrame, UnsettledFrames } from './unsettled-frames.ts';
 
@@ -35,8 +35,8 @@ interface Session {
 export const RECORDS_AT_A_TIME = 128;
 
 /**
- * Where receipts meet the frames they are of, over all connections of a client. A record counts when it is signed, the next of its session's
- * chain, and of a frame that waits; frames before it in the session that it leaves out are lost.
+ * Where receipts meet the frames they are of, over all connections of a client. A record counts when it, or one that came with it and
+ * follows it, is signed, and when it is the next of its session's chain and of a frame that waits; frames before it in the session that it leaves out are lost.
  */
 export class ReceiptDesk {
   readonly #options: ReceiptDeskOptions;
@@ -67,7 +67,7 @@ export class ReceiptDesk {
     this.#lose(this.#frames.abandon('the host did not accept it', nextSequence));
     const earlier = [...this.#sessions.values()].filter((known) => this.#isOpen(known));
     const { host, receiptKey } = this.#options;
-    const verifier = new ReceiptVerifier({ host, receiptKey });
+    const verifier = new ReceiptVerifier({ host, receiptKey, believesChains: true });
     const current = { id: idOf(session), verifier, position: 0, sequence: 0, hasEnded: false };
     this.#sessions = new Map([...earlier, current].map((known) => [known.id, known]));
     this.#current = current.id;
@@ -90,10 +90,13 @@ export class ReceiptDesk {
     return this.#frames.add(this.#current, frame);
   }
 
-  /** Takes a record as the host signs it; one of a session of which this client knows nothing is left alone. @throws EntropyError receipt-invalid */
-  take(record: Uint8Array): void {
-    const session = this.#sessions.get(idOf(parseReceipt(record).session));
-    if (session !== undefined) this.#verify(session, record);
+  /**
+   * Takes records as the host signs them, all that came together; those of a session of which this client knows nothing are left alone.
+   *
+   * @throws EntropyError receipt-invalid
+   */
+  take(records: readonly Uint8Array[]): void {
+    for (const [session, own] of this.#bySession(records)) this.#verify(session, own);
   }
 
   /**
@@ -108,7 +111,7 @@ export class ReceiptDesk {
       const { session: id, position, sequence } = parseReceipt(record);
       const session = this.#sessions.get(idOf(id));
       if (session?.position !== position - 1) continue;
-      this.#verify(session, record);
+      this.#verify(session, [record]);
       next = sequence;
     }
     return records.length < RECORDS_AT_A_TIME ? undefined : next;
@@ -121,9 +124,29 @@ export class ReceiptDesk {
     this.#sessions = new Map(current === undefined ? [] : [[current.id, current]]);
   }
 
-  #verify(session: Session, record: Uint8Array): void {
-    const [receipt] = session.verifier.add(record);
-    if (receipt === undefined) throw new EntropyError('receipt-invalid', 'it is cut off');
+  /** Neighbours of one session together, in their order. */
+  #bySession(records: readonly Uint8Array[]): [Session, Uint8Array[]][] {
+    const runs: [Session, Uint8Array[]][] = [];
+    for (const record of records) {
+      const session = this.#sessions.get(idOf(parseReceipt(record).session));
+      const run = runs.at(-1);
+      if (session === undefined) continue;
+      if (run?.[0] === session) run[1].push(record);
+      else runs.push([session, [record]]);
+    }
+    return runs;
+  }
+
+  #verify(session: Session, records: readonly Uint8Array[]): void {
+    const receipts = session.verifier.add(Buffer.concat(records));
+    for (const [index, record] of records.entries()) {
+      const receipt = receipts[index];
+      if (receipt === undefined) throw new EntropyError('receipt-invalid', 'it is cut off');
+      this.#hold(session, receipt, record);
+    }
+  }
+
+  #hold(session: Session, receipt: Receipt, record: Uint8Array): void {
     if (receipt.feeder !== this.#options.feeder)
       throw new EntropyError('receipt-invalid', `it is of the feeder ${receipt.feeder}`);
     if (receipt.kind === 'frame') this.#frames.assertSent(session.id, receipt);
@@ -131,7 +154,7 @@ export class ReceiptDesk {
     session.position = receipt.position;
     session.sequence = receipt.sequence;
     session.hasEnded = receipt.kind === 'end';
-    this.#lastHeld = session.verifier.lastReceipt;
+    this.#lastHeld = receiptDigest(record);
     if (receipt.kind === 'frame') {
       this.#lose(this.#frames.abandon('the host left it out', 0, receipt.sequence));
       this.#frames.settle(receipt);

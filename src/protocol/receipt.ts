@@ -139,6 +139,11 @@ export function isSigned(record: Uint8Array, publicKey: KeyObject): boolean {
   return verify(null, record.subarray(0, SIGNED_BYTES), publicKey, signature);
 }
 
+/** The field `previous` of a record that need not be sound. */
+export function previousOf(record: Uint8Array): Uint8Array {
+  return record.subarray(OFFSETS.previous, SIGNED_BYTES);
+}
+
 /** What the next record of the session has as `previous`: SHA-256 of the whole record. */
 export function receiptDigest(record: Uint8Array): Buffer {
   return createHash('sha256').update(record).digest();

@@ -16,19 +16,19 @@ import { engineFixture } from './engine-fixture.ts';
 function channel() {
   const client = new EventEmitter();
   const engine = new EventEmitter();
-  const post = (to: EventEmitter, message: EngineMessage | EngineRequest) => {
-    const copy: unknown = structuredClone(message);
+  const post = (to: EventEmitter, messages: readonly (EngineMessage | EngineRequest)[]) => {
+    const copy: unknown = structuredClone(messages);
     setImmediate(() => to.emit('message', copy));
   };
-  const clientEnd = Object.assign(client, { postMessage: (request: EngineRequest) => post(engine, request) });
-  const engineEnd = Object.assign(engine, {
-    postMessage: (message: EngineMessage) => post(client, message),
-    close: () => setImmediate(() => client.emit('close', 0)),
+  const clientEnd = Object.assign(client, {
+    postMessage: (requests: readonly EngineRequest[]) => post(engine, requests),
   });
-  return {
-    clientEnd: clientEnd,
-    engineEnd: engineEnd as unknown as EnginePort,
+  const engineEnd: EnginePort = {
+    post: (message) => post(client, [message]),
+    onRequests: (listener) => void engine.on('message', listener),
+    close: () => setImmediate(() => client.emit('close', 0)),
   };
+  return { clientEnd, engineEnd };
 }
 
 function clientOver(clientEnd: EngineChannel) {
@@ -59,7 +59,7 @@ async function running() {
   const parts = clientOver(clientEnd);
   serveEngine(fixture.engine, engineEnd);
   fixture.engine.start();
-  engineEnd.postMessage({ kind: 'started', runningMask: 4 });
+  engineEnd.post({ kind: 'started', runningMask: 4 });
   await parts.client.started();
   await fixture.clock.advance(0);
   return { ...parts, fixture, clientEnd };
@@ -85,8 +85,8 @@ test('a refusal keeps its code across the threads', async () => {
 test('events arrive on the bus, and lines in the log', async () => {
   const { clientEnd, engineEnd } = channel();
   const { bus, lines } = clientOver(clientEnd);
-  engineEnd.postMessage({ kind: 'event', event: 'gate.open', detail: {} });
-  engineEnd.postMessage({ kind: 'log', level: 'warn', message: 'kernel-writer says no', fields: {} });
+  engineEnd.post({ kind: 'event', event: 'gate.open', detail: {} });
+  engineEnd.post({ kind: 'log', level: 'warn', message: 'kernel-writer says no', fields: {} });
   await settle();
   assert.is(bus.since(0).records[0]?.id, 'gate.open');
   assert.equal(lines, ['kernel-writer says no']);
@@ -106,7 +106,7 @@ test('at most 64 requests wait; the next is refused at once and counted', async 
 test('an engine that does not answer is given up after ten seconds', async () => {
   const { clientEnd, engineEnd } = channel();
   const { client, clock } = clientOver(clientEnd);
-  engineEnd.postMessage({ kind: 'started', runningMask: 4 });
+  engineEnd.post({ kind: 'started', runningMask: 4 });
   await client.started();
   let refused: unknown;
   client.call('report').catch((error: unknown) => (refused = error));
@@ -138,7 +138,7 @@ test('a stop is asked for once, wipes the mixer, and is no loss', async () => {
 test('what kept the engine from starting reaches who waits for it', async () => {
   const { clientEnd, engineEnd } = channel();
   const { client, lost } = clientOver(clientEnd);
-  engineEnd.postMessage({ kind: 'start-failed', code: 'module-digest-mismatch', detail: 'mixer.simd.wasm' });
+  engineEnd.post({ kind: 'start-failed', code: 'module-digest-mismatch', detail: 'mixer.simd.wasm' });
   engineEnd.close();
   await rejectsWith(client.started(), 'module-digest-mismatch');
   await settle();

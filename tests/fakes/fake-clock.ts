@@ -36,6 +36,11 @@ export class FakeClock implements Clock {
     return { cancel: () => this.#pending.delete(pending) };
   }
 
+  /** Turns of the event loop are no time: they are the real ones. */
+  afterTurn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   /** Number of timers that wait to fire. */
   get pendingTimers(): number {
     return this.#pending.size;

@@ -7,7 +7,7 @@ import { FRAME_VERDICTS } from '../../src/base/names.ts';
 import { publicKeyFrom } from '../../src/protocol/raw-keys.ts';
 import { ReceiptChain, type FrameOutcome } from '../../src/protocol/receipt-chain.ts';
 import { ReceiptVerifier, type ReceiptSummary } from '../../src/protocol/receipt-verifier.ts';
-import { parseReceipt, signReceipt, type Receipt } from '../../src/protocol/receipt.ts';
+import { parseReceipt, receiptDigest, signReceipt, type Receipt } from '../../src/protocol/receipt.ts';
 import { count } from '../counts.ts';
 import { throwsWith } from '../rejects.ts';
 import {
@@ -193,6 +193,48 @@ test('records of another host or another key are refused', () => {
   refusedAt(2, /another host/, [first, elsewhere]);
   const verifier = new ReceiptVerifier({ receiptKey: OTHER_KEY });
   throwsWith(() => verifier.add(first), 'receipt-invalid');
+});
+
+/** What a verifier that believes chains makes of these records in one piece. */
+function believed(records: readonly Uint8Array[]): number {
+  const verifier = new ReceiptVerifier({ receiptKey: RECEIPT_KEY, believesChains: true });
+  return verifier.add(Buffer.concat(records)).length;
+}
+
+/** The record with a signature that nobody made, and the ones after it signed over it all the same. */
+function unsignedAt(index: number): Buffer[] {
+  const records = session();
+  records[index] = altered(records[index]!, RECORD_BYTES - 1, 0);
+  for (let next = index + 1; next < records.length; next++)
+    records[next] = forged(records[next]!, { previous: receiptDigest(records[next - 1]!) });
+  return records;
+}
+
+test('where chains are believed, a signature vouches for the records before it in its piece', () => {
+  const records = unsignedAt(1);
+  refusedAt(2, /signature/, records);
+  assert.is(believed(records), 4);
+  assert.is(believed(session()), 4);
+});
+
+test('a record that no signature reaches is refused, chains believed or not', () => {
+  const last = unsignedAt(3);
+  assert.throws(() => believed(last), /record 4: its signature/);
+  // Alone in its piece nothing vouches for it.
+  assert.throws(() => believed(unsignedAt(0).slice(0, 1)), /record 1: its signature/);
+  // A chain that was broken vouches for nothing: each record is judged by its own signature.
+  const [first, second, third] = unsignedAt(1) as [Buffer, Buffer, Buffer];
+  const [, , other] = session() as [Buffer, Buffer, Buffer];
+  assert.throws(() => believed([first, second, other]), /record 2: its signature/);
+  assert.throws(() => believed([first, second, altered(third, RECORD_BYTES - 1, 0)]), /record 2: its sig/);
+});
+
+test('where chains are believed, one altered bit in any byte of any record is still refused', () => {
+  const records = session();
+  for (let at = 0; at < RECORD_BYTES; at += count(7, 1)) {
+    for (const [index, record] of records.entries())
+      assert.throws(() => believed(records.with(index, altered(record, at, at % 8))), /record \d: /);
+  }
 });
 
 test('what the key signed but no honest host would say is refused', () => {

@@ -12,6 +12,7 @@ await bundle({
   entropyd: 'src/daemon/main.ts',
   'engine-thread': 'src/daemon/engine-thread.ts',
   entropyctl: 'src/cli/entropyctl.ts',
+  'self-signed-certificate': 'src/cli/self-signed-certificate.ts',
   'entropy-feed': 'src/feeder/main.ts',
   'pkcs11-child': 'src/feeder/pkcs11-child.ts',
   feeder: 'src/feeder/index.ts',
@@ -32,11 +33,26 @@ async function bundle(entryPoints) {
     legalComments: 'linked',
     // Compiled when installed, if it could be: looked for when it is needed. ws does without the others.
     external: ['pkcs11js', 'bufferutil', 'utf-8-validate'],
+    plugins: [loadedWhenNeeded(Object.values(entryPoints))],
     // Bundled CommonJS packages call require for Node's own modules.
     banner: {
       js: "import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);",
     },
   });
+}
+
+/** A bundle that another loads by `import()` stays a file beside it. */
+function loadedWhenNeeded(entryFiles) {
+  return {
+    name: 'loaded-when-needed',
+    setup({ onResolve }) {
+      onResolve({ filter: /\.ts$/ }, ({ kind, path: file, resolveDir }) => {
+        const isBundle = entryFiles.includes(path.relative(root, path.resolve(resolveDir, file)));
+        if (kind !== 'dynamic-import' || !isBundle) return undefined;
+        return { path: `./${path.basename(file, '.ts')}.js`, external: true };
+      });
+    },
+  };
 }
 
 function script(name) {

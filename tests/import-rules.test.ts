@@ -55,6 +55,8 @@ const PACKAGE_OWNERS: Readonly<Record<string, readonly string[]>> = {
   typebox: ['contract', 'api', 'cli'],
   commander: ['cli'],
   'tar-stream': ['state'],
+  pkijs: ['cli'],
+  asn1js: ['cli'],
 };
 
 /** Programs tell their version from it. */

@@ -1,18 +1,26 @@
 import http from 'node:http';
+import https from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../base/clock.ts';
+import type { SecureContextOptions } from 'node:tls';
+import { withTimeout, type Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { EntropyError, messageOf } from '../base/errors.ts';
+import { EntropyError, errnoOf, isEntropyError, messageOf } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
 import { KIB } from '../base/units.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
 import { removeAddressFile, writeAddressFile } from './address-file.ts';
+import { HostNames } from './host-names.ts';
 import { answerUnreadable } from './http-listener.ts';
-import { formatAddress, isLoopbackHost, parseListenAddress } from './listen-address.ts';
+import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { writeRawProblem } from './raw-problem.ts';
+import { TlsIdentity, type TlsIdentityOptions } from './tls-identity.ts';
 
 export interface TcpListenerOptions {
-  /** `HOST:PORT` of the loopback; port 0 chooses. */
+  /** `HOST:PORT`, of the loopback unless there is TLS; port 0 chooses. */
   readonly listen: string;
+  /** Undefined: plain HTTP. */
+  readonly tls?: TlsIdentityOptions | undefined;
   /** Gets the file `address`. */
   readonly runtimeDirectory: string;
   readonly limits?: TcpListenerLimits;
@@ -24,6 +32,7 @@ export interface TcpListenerLimits {
   readonly maximumConnections: number;
   readonly maximumHeaderBytes: number;
   readonly headersTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
   readonly timeoutCheckMs: number;
   /** How long a plain connection may stand still. */
   readonly stillTimeoutMs: number;
@@ -36,6 +45,7 @@ export const TCP_LISTENER_LIMITS: TcpListenerLimits = {
   maximumConnections: 1024 + 128,
   maximumHeaderBytes: 8 * KIB,
   headersTimeoutMs: 5_000,
+  handshakeTimeoutMs: 5_000,
   timeoutCheckMs: 1_000,
   stillTimeoutMs: 10_000,
   drainMs: 2_000,
@@ -52,45 +62,67 @@ export interface UpgradeTaker {
 export interface TcpListenerDependencies {
   readonly feed: UpgradeTaker;
   readonly clock: Clock;
+  readonly events: EventSink;
   readonly counters: Counters;
 }
 
-/** The daemon's TCP listener. It serves the loopback alone: what others may reach needs TLS. */
+/** The daemon's TCP listener, with TLS or without: without, it serves the loopback alone. */
 export class TcpListener {
   /** `HOST:PORT` as it was bound. */
   readonly address: string;
   readonly #options: TcpListenerOptions;
   readonly #dependencies: TcpListenerDependencies;
-  readonly #server: http.Server;
+  readonly #secured: Secured;
+  readonly #port: number;
+  /** Every connection, whatever became of it: one in its TLS handshake is known to no HTTP server. */
+  readonly #sockets: ReadonlySet<Socket>;
   #closing: Promise<void> | undefined;
 
   private constructor(
-    address: string,
-    server: http.Server,
+    place: { readonly host: string; readonly port: number },
+    secured: Secured,
     options: TcpListenerOptions,
     dependencies: TcpListenerDependencies,
   ) {
-    this.address = address;
-    this.#server = server;
+    this.address = formatAddress(place);
+    this.#port = place.port;
+    this.#secured = secured;
     this.#options = options;
     this.#dependencies = dependencies;
+    this.#sockets = socketsOf(secured.server);
   }
 
-  /** Listens, and writes where. Throws `usage`, `listen-needs-tls`, `listen-failed`, `runtime-dir-unusable`. */
+  /**
+   * Listens, and writes where. Throws `usage`, `listen-needs-tls`, `listen-failed`, `runtime-dir-unusable`, and for the files of TLS
+   * `tls-file-unreadable`, `tls-file-invalid`, `key-file-exposed`, `tls-pair-mismatched`, `tls-certificate-expired`.
+   */
   static async open(
     options: TcpListenerOptions,
     dependencies: TcpListenerDependencies,
   ): Promise<TcpListener> {
-    const { host, port } = parseListenAddress(options.listen);
-    const server = createServer(options.limits ?? TCP_LISTENER_LIMITS, dependencies);
-    const address = formatAddress({ host, port: await listen(server, host, port) });
+    const { host, port } = parseListenAddress(options.listen, { hasTls: options.tls !== undefined });
+    const secured = createServer(host, options, dependencies);
     try {
-      await writeAddressFile(options.runtimeDirectory, address);
+      const bound = { host, port: await listen(secured.server, host, port) };
+      await writeAddressFile(options.runtimeDirectory, formatAddress(bound));
+      return new TcpListener(bound, secured, options, dependencies);
     } catch (error) {
-      server.close();
+      secured.server.close();
+      secured.identity?.close();
       throw error;
     }
-    return new TcpListener(address, server, options, dependencies);
+  }
+
+  /** Where a client connects, under a name that it can check the certificate for; without a path. */
+  get url(): string {
+    const scheme = this.#secured.identity === undefined ? 'ws' : 'wss';
+    return `${scheme}://${formatAddress({ host: this.#secured.names.told, port: this.#port })}`;
+  }
+
+  /** Reads the TLS files again; what comes of it is told as an event. Does nothing without TLS. */
+  reloadTls(): void {
+    const { identity, setContext } = this.#secured;
+    identity?.reload(setContext);
   }
 
   /** Accepts no more at once; resolves when every connection has ended. */
@@ -100,32 +132,85 @@ export class TcpListener {
   }
 
   async #drain(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    await removeAddressFile(this.#options.runtimeDirectory);
+    const { server, identity } = this.#secured;
+    const { feed, clock } = this.#dependencies;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     const { drainMs } = this.#options.limits ?? TCP_LISTENER_LIMITS;
-    const timeUp = this.#dependencies.clock.after(drainMs, () => this.#server.closeAllConnections());
-    this.#server.closeIdleConnections();
-    await this.#dependencies.feed.close();
+    const patience = withTimeout(clock, drainMs, closed, () => new Error('time is up')).catch(
+      () => undefined,
+    );
+    identity?.close();
+    await removeAddressFile(this.#options.runtimeDirectory);
+    server.closeIdleConnections();
+    // Sessions bound their own end; who still holds a connection after that is dropped, in a TLS handshake or wherever.
+    await feed.close();
+    await patience;
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
-    timeUp.cancel();
   }
 }
 
-function createServer(limits: TcpListenerLimits, { feed, counters }: TcpListenerDependencies): http.Server {
-  const server = http.createServer(
-    {
-      maxHeaderSize: limits.maximumHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.headersTimeoutMs,
-      connectionsCheckingInterval: limits.timeoutCheckMs,
-    },
-    (request, response) => answerPlain(request, response, counters),
-  );
+/** A server, and what of it depends on TLS. */
+interface Secured {
+  readonly server: http.Server;
+  /** Undefined: plain. */
+  readonly identity: TlsIdentity | undefined;
+  readonly names: HostNames;
+  readonly setContext: (context: SecureContextOptions) => void;
+}
+
+function createServer(
+  host: string,
+  options: TcpListenerOptions,
+  dependencies: TcpListenerDependencies,
+): Secured {
+  const limits = options.limits ?? TCP_LISTENER_LIMITS;
+  if (options.tls === undefined) {
+    const names = new HostNames({ host }, { certificate: () => undefined });
+    const server = http.createServer(serverOptions(limits));
+    serve(server, limits, names, dependencies);
+    return { server, identity: undefined, names, setContext: () => undefined };
+  }
+  return TlsIdentity.open(options.tls, dependencies, (context, identity) => {
+    const names = new HostNames({ host }, { certificate: () => identity.leaf });
+    const server = https.createServer({
+      ...serverOptions(limits),
+      ...context,
+      handshakeTimeout: limits.handshakeTimeoutMs,
+      requestCert: identity.asksClients,
+      rejectUnauthorized: identity.asksClients,
+    });
+    server.on('tlsClientError', () => dependencies.counters.add('tls.handshakes.failed'));
+    serve(server, limits, names, dependencies);
+    return { server, identity, names, setContext: (next) => server.setSecureContext(next) };
+  });
+}
+
+function serverOptions(limits: TcpListenerLimits): http.ServerOptions {
+  return {
+    maxHeaderSize: limits.maximumHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: limits.timeoutCheckMs,
+  };
+}
+
+function serve(
+  server: http.Server,
+  limits: TcpListenerLimits,
+  names: HostNames,
+  { feed, counters }: TcpListenerDependencies,
+): void {
   server.timeout = limits.stillTimeoutMs;
   server.maxConnections = limits.maximumConnections;
-  server.on('clientError', answerUnreadable);
+  server.on('request', (request, response) => answerPlain(request, response, names, counters));
+  server.on('clientError', (error, socket) => {
+    // Who failed in the TLS handshake was told by its alert, and would never get a word of HTTP.
+    if (/^ERR_(?:SSL|TLS)_|^ECONNRESET$/.test(errnoOf(error) ?? '')) socket.destroy();
+    else answerUnreadable(error, socket);
+  });
   server.on('upgrade', (request, socket, head) => {
-    const refusal = refusalOf(request);
+    const refusal = refusalOf(request, names);
     if (refusal === undefined) {
       feed.upgrade(request, socket, head);
       return;
@@ -134,32 +219,41 @@ function createServer(limits: TcpListenerLimits, { feed, counters }: TcpListener
     socket.on('error', () => socket.destroy());
     writeRawProblem(socket, refusal);
   });
-  return server;
+}
+
+/** Those that are open now. */
+function socketsOf(server: http.Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 /** No document is served here yet: the place where routes over TCP will be asked. */
-function answerPlain(request: http.IncomingMessage, response: http.ServerResponse, counters: Counters): void {
+function answerPlain(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  names: HostNames,
+  counters: Counters,
+): void {
   counters.add('http.requests');
   counters.add('http.errors');
-  const error = refusalOf(request) ?? new EntropyError('route-unknown', 'only the feed is served here');
+  const error =
+    refusalOf(request, names) ?? new EntropyError('route-unknown', 'only the feed is served here');
   response.writeHead(error.entry.http, { 'content-type': PROBLEM_MEDIA_TYPE, connection: 'close' });
   response.end(JSON.stringify(problemOf(error.code, error.message)));
 }
 
-/**
- * Browsers send an Origin with every WebSocket: no page of the web may talk to this listener. Some client libraries send one too, made
- * from the URL they connect to.
- */
-function refusalOf({ headers }: http.IncomingMessage): EntropyError | undefined {
-  if (!isLoopbackHost(headers.host))
-    return new EntropyError('permission-denied', 'the Host header does not name this host');
-  if (headers.origin !== undefined && !isSameOrigin(headers.origin, headers.host))
-    return new EntropyError('permission-denied', 'web pages may not connect (a foreign Origin header came)');
-  return undefined;
-}
-
-function isSameOrigin(origin: string, host: string | undefined): boolean {
-  return host !== undefined && (origin === `http://${host}` || origin === `https://${host}`);
+function refusalOf(request: http.IncomingMessage, names: HostNames): EntropyError | undefined {
+  try {
+    names.assertOwn(request);
+    return undefined;
+  } catch (error) {
+    if (isEntropyError(error)) return error;
+    throw error;
+  }
 }
 
 /** Resolves to the port that was bound. */

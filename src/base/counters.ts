@@ -32,6 +32,8 @@ export const COUNTERS = {
   'ingest.failures.permanent': 'health-test failures at the permanent cutoff',
   'ingest.faults': 'reads a source refused or could not complete',
   'ledger.failures': 'feed-ledger records that could not be written',
+  'tls.handshakes.failed':
+    'connections that ended before or in the TLS handshake, or without the client certificate asked for',
   'selftest.runs': 'self-tests run',
   'served.bytes': 'bytes of DRBG output served to readers',
   'served.externalBits': 'externally credited bits spent on served output',

@@ -186,6 +186,20 @@ export const EVENTS = {
     'The mixer self-test failed; the mixer is wiped.',
     'Restart; distrust the host if it recurs.',
   ),
+  'tls.certificate.loaded': event(
+    'notice',
+    'The listener presents this certificate from now on; open connections go on as they are.',
+  ),
+  'tls.certificate.kept': event(
+    'error',
+    'The TLS files that were read again cannot be used: the listener goes on with those it had.',
+    'Mend what the code and detail name, then send SIGHUP again.',
+  ),
+  'tls.certificate.expiring': event(
+    'warning',
+    "The listener's certificate expires within the days in the detail, or has: clients will refuse it.",
+    'Renew it, then send SIGHUP to the daemon.',
+  ),
   'host.resumed': event('notice', 'The host was suspended; sources run their start-up tests again.'),
   'engine.failed': event(
     'alert',

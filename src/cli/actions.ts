@@ -17,6 +17,7 @@ import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import * as rows from './rows.ts';
 import { statusText } from './status-view.ts';
 import { suggestion } from './suggestion.ts';
+import { selfSigned } from './tls-actions.ts';
 
 /** Runs a command that ends by itself. Throws what the daemon or the way to it refuses, as an EntropyError. */
 export async function answerOf(invocation: Invocation, surroundings: Surroundings): Promise<Answer> {
@@ -119,6 +120,8 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return verifyReceipts(invocation, surroundings);
     case 'completion':
       return completion(invocation);
+    case 'selfSigned':
+      return selfSigned(invocation, surroundings);
     case 'explain':
       return explanation(argument);
   }

@@ -138,11 +138,11 @@ function parserOf(option: OptionEntry, words: readonly string[]): Option {
   const parser = new Option(`${short}--${option.long}${value}`);
   if (option.type === 'flag') return parser;
   return parser.argParser((text: string, previous: unknown) => {
-    if (previous !== undefined) {
+    if (previous !== undefined && option.repeatable !== true) {
       throw new Stopped(words, 'refused', `Parameter ${optionName(option)} is given twice`);
     }
     const value = optionValue(option, text);
-    if (value !== undefined) return value;
+    if (value !== undefined) return typeof previous === 'string' ? `${previous},${value}` : value;
     const rule = valueRule(option);
     throw new Stopped(
       words,

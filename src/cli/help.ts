@@ -119,6 +119,7 @@ function optionUsage(option: OptionEntry): string {
 function optionText(option: OptionEntry): string {
   const facts = [
     valueRule(option),
+    option.repeatable === true ? 'may be repeated' : '',
     option.default === undefined ? '' : `default ${option.default}`,
     option.required === true ? 'required' : '',
   ].filter((fact) => fact !== '');

@@ -10,6 +10,8 @@ export interface OptionEntry {
   /** `flag` takes no value; a `number` is a decimal (0.5) or a fraction (1/32), a `duration` seconds (90) or 90s, 10m, 2h. */
   readonly type: 'string' | 'integer' | 'number' | 'duration' | 'flag';
   readonly required?: true;
+  /** May be given more than once; the values are joined by commas, and so have none. */
+  readonly repeatable?: true;
   /** Bounds of an integer, a number or a duration in seconds, or of a string's length in characters; both included. */
   readonly minimum?: number;
   readonly maximum?: number;

@@ -6,6 +6,7 @@ import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import { KERNEL_COMMANDS } from './kernel-commands.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
 import { SHAPES } from './shapes.ts';
+import { TLS_COMMANDS } from './tls-commands.ts';
 
 /**
  * The one table of the control command, in esxcli's grammar: parsing, help, errors, man pages, completion and all
@@ -47,6 +48,7 @@ export const NAMESPACES = {
   'mixer ledger': 'What was fed to the kernel pool',
   'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
   'mixer source': 'Noise sources and their health tests',
+  'mixer tls': 'Certificates for the listener',
   system: 'Settings under the names that esxcli gives them',
   'system entropyd': 'The entropy caches',
   'system settings': 'Settings of the host',
@@ -229,6 +231,7 @@ export const COMMANDS = {
     route: 'testSource',
     output: SHAPES.source,
   },
+  ...TLS_COMMANDS,
   status: {
     words: ['mixer', 'status'],
     summary: 'Show whether the gate is open and why not, then mask, sources and the last kernel feed',

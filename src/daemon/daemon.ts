@@ -52,7 +52,7 @@ const EVENTS_KEPT = 1000;
  *   ├─ state archive, configuration, feed ledger      ✗ refused archive: goes on, gate held closed
  *   ├─ engine: module, self-test, caches, sources     ✗ module-*, self-test-failed
  *   ├─ control socket                                 ✗ socket-path-too-long, runtime-dir-unusable
- *   ├─ EGD socket, listener for feeders               ✗ listen-failed, listen-needs-tls
+ *   ├─ EGD socket, listener for feeders               ✗ listen-failed, listen-needs-tls, tls-*
  *   └─ READY, gate open or not
  *   stop (once, whoever asks)
  *   ├─ control socket drains, feeders are told
@@ -64,6 +64,7 @@ export class Daemon {
   /** What was opened, to be closed in reverse order. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   #stopping: Promise<boolean> | undefined;
+  #reload: () => void = () => undefined;
 
   private constructor(dependencies: DaemonDependencies) {
     this.#dependencies = dependencies;
@@ -85,6 +86,11 @@ export class Daemon {
   stop(): Promise<boolean> {
     this.#stopping ??= this.#closeAll();
     return this.#stopping;
+  }
+
+  /** Reads the files again that may be replaced while it runs: those of TLS. Open connections go on. */
+  reload(): void {
+    this.#reload();
   }
 
   async #start(options: DaemonOptions): Promise<void> {
@@ -143,6 +149,7 @@ export class Daemon {
         mask: start.caches === undefined ? runningMask & ~SOURCE_BITS.external : runningMask,
         lostTimeoutSeconds: state.config.values.externalEntropyLostTimeoutSeconds,
         listen: options.listen,
+        tls: options.tls,
         runtimeDirectory: options.runtimeDirectory,
       },
       { ...state, engine, random: random.fill, clock, bus, counters, log },
@@ -150,6 +157,7 @@ export class Daemon {
     const { admission, registry } = feed;
     roomChanged = (roomBytes) => admission.roomChanged(roomBytes);
     this.#closers.push(() => feed.close());
+    this.#reload = () => feed.reloadTls();
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report },

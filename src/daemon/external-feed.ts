@@ -1,5 +1,6 @@
 import { FeedServer, FEED_SERVER_DEFAULTS } from '../api/feed-server.ts';
 import { TcpListener } from '../api/tcp-listener.ts';
+import type { TlsIdentityOptions } from '../api/tls-identity.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import type { EventBus, EventId } from '../base/events.ts';
@@ -27,6 +28,7 @@ export interface ExternalFeedOptions {
   readonly lostTimeoutSeconds: number;
   /** HOST:PORT */
   readonly listen: string;
+  readonly tls: TlsIdentityOptions | undefined;
   readonly runtimeDirectory: string;
 }
 
@@ -87,7 +89,7 @@ export class ExternalFeed {
     this.#server = new FeedServer(FEED_SERVER_DEFAULTS, { ...common, admission: this.admission });
     this.registry = new FeederRegistry(
       { bytesPerSecond: FEEDER_LIMITS.bytesPerSecond },
-      { ...common, admission: this.admission, url: () => `ws://${this.address}${FEED_PATH}` },
+      { ...common, admission: this.admission, url: () => this.url },
     );
   }
 
@@ -108,9 +110,24 @@ export class ExternalFeed {
     return this.#listener?.address ?? this.#options.listen;
   }
 
-  /** From now on feeders may connect. @throws EntropyError listen-needs-tls, listen-failed, usage, runtime-dir-unusable */
+  /** What feeders are told to connect to. */
+  get url(): string {
+    return `${this.#listener?.url ?? `ws://${this.#options.listen}`}${FEED_PATH}`;
+  }
+
+  /** From now on feeders may connect. @throws EntropyError as TcpListener.open does */
   async listen(): Promise<void> {
-    this.#listener = await TcpListener.open(this.#options, { ...this.#dependencies, feed: this.#server });
+    const { bus: events } = this.#dependencies;
+    this.#listener = await TcpListener.open(this.#options, {
+      ...this.#dependencies,
+      events,
+      feed: this.#server,
+    });
+  }
+
+  /** Reads the TLS files of the listener again. */
+  reloadTls(): void {
+    this.#listener?.reloadTls();
   }
 
   /** Feeders are told, their sessions end with a signed record, and what must be remembered is written. */

@@ -52,6 +52,11 @@ async function run(options: DaemonOptions, uid: number): Promise<void> {
         .then((clean) => process.exit(clean ? EXIT.ok : EXIT.failed), ignore);
     });
   }
+  // As the system has it SIGHUP ends a program: where there is nothing to read again it does that, in order.
+  process.on('SIGHUP', () => {
+    if (options.tls === undefined) process.kill(process.pid, 'SIGTERM');
+    else void starting.then((daemon) => daemon.reload(), ignore);
+  });
   await starting;
   started = true;
   log.info(`look: ${lookCommand(options)}`);

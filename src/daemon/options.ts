@@ -15,12 +15,21 @@ export interface DaemonOptions {
   readonly runtimeDirectory: string;
   /** Where feeders connect: HOST:PORT. */
   readonly listen: string;
+  /** Undefined: no TLS, and so on the loopback only. */
+  readonly tls: TlsOptions | undefined;
   /** Parameters given as flags: they win over the store. */
   readonly flags: PartialConfiguration;
   readonly logFormat: 'text' | 'json';
   readonly logLevel: LogLevel;
   /** Forces a build of the mixer module, for support; the best one otherwise. */
   readonly mixerBuild: 'simd' | 'scalar' | 'debug' | undefined;
+}
+
+export interface TlsOptions {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** Undefined: clients show no certificate. */
+  readonly clientAuthoritiesFile: string | undefined;
 }
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -64,6 +73,7 @@ export function parseCommandLine(argv: readonly string[], environment: Environme
       stateDirectory: text(values['state-dir'], stateDirectory(environment, uid)),
       runtimeDirectory: text(values['runtime-dir'], runtimeDirectory(environment, uid)),
       listen: text(values.listen, DEFAULT_LISTEN),
+      tls: tlsOptions(values),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
@@ -88,8 +98,13 @@ Options:
   --runtime-dir=DIR
         Control and EGD socket. Default $RUNTIME_DIRECTORY, /run/entropy-mixer for root, else $XDG_RUNTIME_DIR/entropy-mixer.
   --listen=HOST:PORT
-        Where feeders of external entropy connect, loopback only. Default ${DEFAULT_LISTEN}; port 0 chooses one
-        and writes it to the file address in the runtime directory.
+        Where feeders of external entropy connect; without TLS on the loopback only. Default ${DEFAULT_LISTEN}; port 0
+        chooses one and writes it to the file address in the runtime directory.
+  --tls-cert=FILE, --tls-key=FILE
+        Serve TLS 1.3 and 1.2: a certificate with its issuers, and its key without a passphrase (mode 0600), both in PEM.
+        SIGHUP reads them again; open connections go on. \`entropyctl mixer tls self-signed\` makes a pair for a lab.
+  --tls-client-ca=FILE
+        Let in only clients with a certificate of these authorities (PEM).
   --encryption-mode=none
         How the key of a new configuration archive is kept. none is obfuscation, not protection.
   --log-format=text|json, --log-level=debug|info|warn|error
@@ -117,6 +132,9 @@ function parsed(argv: readonly string[]): Values {
         'state-dir': string,
         'runtime-dir': string,
         listen: string,
+        'tls-cert': string,
+        'tls-key': string,
+        'tls-client-ca': string,
         'encryption-mode': string,
         'log-format': string,
         'log-level': string,
@@ -138,6 +156,17 @@ function parameterFlags(values: Values): PartialConfiguration {
   return parseConfiguration(Object.fromEntries(given));
 }
 
+function tlsOptions(values: Values): TlsOptions | undefined {
+  const certificateFile = optionalText(values['tls-cert']);
+  const keyFile = optionalText(values['tls-key']);
+  const clientAuthoritiesFile = optionalText(values['tls-client-ca']);
+  if (certificateFile !== undefined && keyFile !== undefined)
+    return { certificateFile, keyFile, clientAuthoritiesFile };
+  if (certificateFile === undefined && keyFile === undefined && clientAuthoritiesFile === undefined)
+    return undefined;
+  throw new EntropyError('usage', '--tls-cert and --tls-key belong together, and --tls-client-ca needs both');
+}
+
 function forcedBuild(name: string | undefined): DaemonOptions['mixerBuild'] {
   if (name === undefined || name === '') return undefined;
   return oneOf('ENTROPY_MIXER_WASM', name, ['simd', 'scalar', 'debug']);
@@ -147,6 +176,10 @@ function text(value: string | boolean | undefined, fallback: string): string {
   if (value === undefined || typeof value === 'boolean') return fallback;
   if (value === '') throw new EntropyError('usage', 'an option was given an empty value');
   return value;
+}
+
+function optionalText(value: string | boolean | undefined): string | undefined {
+  return value === undefined ? undefined : text(value, '');
 }
 
 function oneOf<const T extends string>(name: string, value: string, allowed: readonly T[]): T {

@@ -2,13 +2,12 @@ import { wipe } from '../base/bytes.ts';
 import { type Clock, withTimeout } from '../base/clock.ts';
 import { EntropyError, isEntropyError, messageOf } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
-import type { Enrolment } from '../protocol/enrolment-file.ts';
 import type { HostFrame } from '../protocol/frame-payloads.ts';
 import type { Welcome } from '../protocol/handshake-messages.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import { Changes } from './changes.ts';
 import type { FeedClientDependencies, FeedClientEvent, FeedLink } from './feed-client-events.ts';
-import type { FeedConnection } from './feed-connection.ts';
+import type { FeedConnection, FeedTarget } from './feed-connection.ts';
 import { assertPayloadLength, GrantQueue } from './grant-queue.ts';
 import { closedBy, HostError } from './host-error.ts';
 import { type OpenConnection, openConnection } from './open-connection.ts';
@@ -27,7 +26,7 @@ const CLOSE_PATIENCE_MS = 5_000;
  * `connect` makes one connection; who wants another after it ended calls it again. Sends wait meanwhile.
  */
 export class FeedClient {
-  readonly #enrolment: Enrolment;
+  readonly #target: FeedTarget;
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #observe: (event: FeedClientEvent) => void;
@@ -41,8 +40,8 @@ export class FeedClient {
   #records: Uint8Array[] = [];
   #failure: EntropyError | undefined;
 
-  constructor(options: Enrolment, dependencies: FeedClientDependencies) {
-    this.#enrolment = options;
+  constructor(options: FeedTarget, dependencies: FeedClientDependencies) {
+    this.#target = options;
     this.#clock = dependencies.clock;
     this.#random = dependencies.random;
     this.#observe = dependencies.observe ?? (() => undefined);
@@ -150,7 +149,7 @@ export class FeedClient {
   #opened(): OpenConnection {
     if (this.#connection !== undefined) throw new TypeError('connected already');
     const opened = openConnection(
-      this.#enrolment,
+      this.#target,
       {
         connected: () => this.#begin(opened.connection),
         frame: (frame) => this.#received(frame),

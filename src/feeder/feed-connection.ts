@@ -15,6 +15,13 @@ import { GrantAccount } from '../protocol/grant-account.ts';
 import { FeederHandshake, type FeedSession } from '../protocol/handshake.ts';
 import type { Hello, Welcome } from '../protocol/handshake-messages.ts';
 import { FeedSocket } from './feed-socket.ts';
+import type { FeedTls } from './feed-tls.ts';
+
+/** The host to feed. */
+export interface FeedTarget extends Enrolment {
+  /** How a host with a wss: URL is recognised; undefined for ws:. */
+  readonly tls?: FeedTls | undefined;
+}
 
 export interface FeedConnectionDependencies {
   readonly clock: Clock;
@@ -54,15 +61,15 @@ export class FeedConnection {
   #pingUnanswered = false;
   #ended = false;
 
-  constructor(enrolment: Enrolment, events: FeedConnectionEvents, dependencies: FeedConnectionDependencies) {
+  constructor(target: FeedTarget, events: FeedConnectionEvents, dependencies: FeedConnectionDependencies) {
     this.#clock = dependencies.clock;
     this.#events = events;
-    this.#handshake = new FeederHandshake(enrolment, { random: dependencies.random });
+    this.#handshake = new FeederHandshake(target, { random: dependencies.random });
     this.#timer = this.#clock.after(CONNECT_TIMEOUT_MS, () =>
       this.#fail(lost('the host did not answer in time')),
     );
     this.#socket = new FeedSocket(
-      { url: enrolment.url },
+      { url: target.url, tls: target.tls },
       {
         message: (bytes, isText) => this.#received(bytes, isText),
         ended: (error) => this.#end(error),

@@ -1,8 +1,10 @@
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequestArgs, IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
-import { type EntropyError, isErrorCode } from '../base/errors.ts';
+import { type EntropyError, isEntropyError, isErrorCode } from '../base/errors.ts';
 import { KIB } from '../base/units.ts';
 import { FEED_SUBPROTOCOL, MESSAGE_MAXIMUM_BYTES } from '../protocol/limits.ts';
+import { connectTls, type FeedTls } from './feed-tls.ts';
 import { HostError } from './host-error.ts';
 
 /** What a socket tells. `ended` comes once, and nothing after it. */
@@ -14,20 +16,28 @@ export interface SocketEvents {
 const MAXIMUM_REFUSAL_BYTES = 4 * KIB;
 const NORMAL_CLOSURE = 1000;
 
+export interface FeedSocketOptions {
+  readonly url: string;
+  /** How the host of a wss: URL is recognised; undefined for ws:. */
+  readonly tls: FeedTls | undefined;
+}
+
 /** One WebSocket to the host: messages of at most one frame, and every way to end as one error. */
 export class FeedSocket {
   readonly #url: string;
   readonly #events: SocketEvents;
   readonly #socket: WebSocket;
+  #connecting: TLSSocket | undefined;
   #ended = false;
 
-  constructor(options: { readonly url: string }, events: SocketEvents) {
+  constructor(options: FeedSocketOptions, events: SocketEvents) {
     this.#url = options.url;
     this.#events = events;
     this.#socket = new WebSocket(options.url, [FEED_SUBPROTOCOL], {
       perMessageDeflate: false,
       maxPayload: MESSAGE_MAXIMUM_BYTES,
       followRedirects: false,
+      ...this.#secured(options.tls),
     });
     this.#listen(this.#socket);
   }
@@ -49,6 +59,21 @@ export class FeedSocket {
   terminate(error: EntropyError): void {
     this.#end(error);
     this.#socket.terminate();
+    this.#connecting?.destroy();
+  }
+
+  /** The WebSocket gets its connection when the host is recognised: it sends nothing to a stranger. */
+  #secured(tls: FeedTls | undefined): Pick<ClientRequestArgs, 'createConnection'> {
+    if (tls === undefined) return {};
+    return {
+      createConnection: ({ host, port }, done) => {
+        const place = { host: host ?? '', port: Number(port) };
+        this.#connecting = connectTls(tls, place, (error, socket) => {
+          if (!this.#ended) done(error, socket);
+        });
+        return undefined;
+      },
+    };
   }
 
   #listen(socket: WebSocket): void {
@@ -58,7 +83,7 @@ export class FeedSocket {
     socket.on('unexpected-response', (_request, response) => {
       void refusalIn(response).then((error) => this.terminate(error));
     });
-    socket.on('error', (error) => this.#end(this.#lost(error.message)));
+    socket.on('error', (error) => this.#end(isEntropyError(error) ? error : this.#lost(error.message)));
     socket.on('close', (code, reason) => this.#end(this.#closed(code, reason.toString('utf8'))));
   }
 

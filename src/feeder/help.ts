@@ -24,6 +24,11 @@ Options:
   --key FILE          the enrolment file that \`entropyctl mixer feeder enroll\` wrote on the host; its owner's alone (chmod 600)
   --url URL           ws://HOST:PORT or wss://HOST:PORT, instead of the one in the enrolment
   --feeder NAME       instead of the one in the enrolment
+  --ca FILE           for wss: trust the authorities in this file (PEM) instead of the public ones
+  --pin SHA256        for wss: the SHA-256 of the host's public key, as the daemon's log and \`entropyctl mixer tls self-signed\`
+                      show it: 64 hexadecimal digits, or sha256//BASE64. Chain, dates and names then count only with --ca
+  --tls-cert FILE, --tls-key FILE
+                      for wss: what to show to a host that asks for a certificate, both in PEM
   --once              one connection: end when it fails, rather than connect again (after 0 to 0.5 s, then longer, 60 s at most)
   --rate BYTES        at most so many bytes a second
   --chunk BYTES       bytes of a frame, ${PAYLOAD_MINIMUM_BYTES} to ${PAYLOAD_MAXIMUM_BYTES}; default ${CHUNK_BYTES}
@@ -61,7 +66,7 @@ function exitText(): string {
       'the connection failed or the host ended it, for good or with --once, whatever reason it gave but the next and the last',
     ],
     [EXIT.authentication, 'feeder and host do not prove each other, or the feeder is disabled or suspended'],
-    [EXIT.input, 'the input cannot be read, or is refused; for verify, the receipts'],
+    [EXIT.input, 'the input or a TLS file cannot be read, or is refused; for verify, the receipts'],
     [EXIT.internal, 'an invariant of the program broke'],
   ];
   const lines = meanings.map(([code, meaning]) => `  ${String(code).padStart(2)}  ${meaning}\n`);

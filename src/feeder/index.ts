@@ -9,6 +9,8 @@ export type { ByteInput, InputWarning } from './byte-input.ts';
 export { DeviceInput } from './device-input.ts';
 export { readEnrolment } from './enrolment.ts';
 export { FeedClient } from './feed-client.ts';
+export type { FeedTarget } from './feed-connection.ts';
+export { openFeedTls, type FeedTls, type FeedTlsOptions } from './feed-tls.ts';
 export type { FeedClientEvent, FeedLink } from './feed-client-events.ts';
 export { Feeder, type FeederEnd, type FeederEvent, type FeederOptions } from './feeder.ts';
 export { FileInput } from './file-input.ts';

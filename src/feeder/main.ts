@@ -3,13 +3,14 @@ import { randomFillSync } from 'node:crypto';
 import manifest from '../../package.json' with { type: 'json' };
 import { wipe } from '../base/bytes.ts';
 import { SystemClock } from '../base/clock.ts';
-import { ERRORS, EXIT, isEntropyError } from '../base/errors.ts';
+import { EntropyError, ERRORS, EXIT, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Enrolment } from '../protocol/enrolment-file.ts';
 import type { ByteInput, InputWarning } from './byte-input.ts';
 import { DeviceInput } from './device-input.ts';
 import { readEnrolment } from './enrolment.ts';
 import { FeedClient } from './feed-client.ts';
+import { type FeedTls, type FeedTlsOptions, openFeedTls } from './feed-tls.ts';
 import { Feeder } from './feeder.ts';
 import { FileInput } from './file-input.ts';
 import { HostError } from './host-error.ts';
@@ -89,8 +90,9 @@ function feederOf(
   receipts: ReceiptsFile | undefined,
 ): Feeder {
   const { url = enrolment.url, feeder = enrolment.feeder, totalBytes, bytesPerSecond } = options;
+  const tls = tlsFor(url, options.tls);
   const client = new FeedClient(
-    { ...enrolment, url, feeder },
+    { ...enrolment, url, feeder, tls },
     { clock, random, observe: progress.observe, keepReceipt: (record) => receipts?.append(record) },
   );
   return new Feeder(
@@ -101,6 +103,16 @@ function feederOf(
       ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
     },
     { client, input: inputOf(options.source, progress.warn), clock, random, observe: progress.observe },
+  );
+}
+
+/** A host that cannot be recognised as asked is not fed at all. */
+function tlsFor(url: string, options: FeedTlsOptions | undefined): FeedTls | undefined {
+  if (new URL(url).protocol === 'wss:') return openFeedTls(options ?? {}, clock.wallMs());
+  if (options === undefined) return undefined;
+  throw new EntropyError(
+    'usage',
+    `--ca, --pin, --tls-cert and --tls-key are for wss: URLs, and this one is ${url}`,
   );
 }
 

@@ -1,9 +1,9 @@
 import type { EntropyError } from '../base/errors.ts';
-import type { Enrolment } from '../protocol/enrolment-file.ts';
 import {
   FeedConnection,
   type FeedConnectionDependencies,
   type FeedConnectionEvents,
+  type FeedTarget,
 } from './feed-connection.ts';
 
 /** A connection, and its two turning points as promises. */
@@ -17,7 +17,7 @@ export interface OpenConnection {
 
 /** Opens a connection. Its events come before the promises settle. */
 export function openConnection(
-  enrolment: Enrolment,
+  target: FeedTarget,
   events: FeedConnectionEvents,
   dependencies: FeedConnectionDependencies,
 ): OpenConnection {
@@ -27,7 +27,7 @@ export function openConnection(
   const proven = new Promise<void>((resolve, reject) => ([prove, disprove] = [resolve, reject]));
   const ended = new Promise<EntropyError>((resolve) => (end = resolve));
   const connection = new FeedConnection(
-    enrolment,
+    target,
     {
       connected: () => {
         events.connected();

@@ -6,6 +6,7 @@ import {
   PAYLOAD_MAXIMUM_BYTES,
   PAYLOAD_MINIMUM_BYTES,
 } from '../protocol/limits.ts';
+import { type FeedTlsOptions, parsePin } from './feed-tls.ts';
 import { CHUNK_BYTES, helpText, verifyHelpText } from './help.ts';
 
 /** Where the bytes come from. */
@@ -24,6 +25,8 @@ export interface FeedOptions {
   /** Instead of those of the enrolment. */
   readonly url: string | undefined;
   readonly feeder: string | undefined;
+  /** For a wss: URL; undefined when nothing of it was given. */
+  readonly tls: FeedTlsOptions | undefined;
   readonly once: boolean;
   readonly bytesPerSecond: number | undefined;
   readonly chunkBytes: number;
@@ -79,6 +82,10 @@ function parsed(argv: readonly string[]): {
         key: string,
         url: string,
         feeder: string,
+        ca: string,
+        pin: string,
+        'tls-cert': string,
+        'tls-key': string,
         once: boolean,
         rate: string,
         chunk: string,
@@ -103,6 +110,7 @@ function feedOptions(values: Values, word: string | undefined, rest: readonly st
     enrolmentFile: required(values, 'key', 'the enrolment file'),
     url: urlOf(text(values, 'url')),
     feeder: feederOf(text(values, 'feeder')),
+    tls: tlsOptions(values),
     once: values.once === true,
     bytesPerSecond: wholeNumber(values, 'rate', 1, Number.MAX_SAFE_INTEGER),
     chunkBytes: wholeNumber(values, 'chunk', PAYLOAD_MINIMUM_BYTES, PAYLOAD_MAXIMUM_BYTES) ?? CHUNK_BYTES,
@@ -175,6 +183,25 @@ function urlOf(given: string | undefined): string | undefined {
 function feederOf(name: string | undefined): string | undefined {
   if (name === undefined || FEEDER_NAME_PATTERN.test(name)) return name;
   throw new EntropyError('usage', '--feeder takes 1 to 32 of a-z 0-9 . _ -, first a letter or digit');
+}
+
+function tlsOptions(values: Values): FeedTlsOptions | undefined {
+  const pin = pinIn(text(values, 'pin'));
+  const authoritiesFile = text(values, 'ca');
+  const certificateFile = text(values, 'tls-cert');
+  const keyFile = text(values, 'tls-key');
+  if ((certificateFile === undefined) !== (keyFile === undefined))
+    throw new EntropyError('usage', '--tls-cert and --tls-key belong together');
+  if (pin === undefined && authoritiesFile === undefined && certificateFile === undefined) return undefined;
+  const client =
+    certificateFile === undefined || keyFile === undefined ? undefined : { certificateFile, keyFile };
+  return { authoritiesFile, pin, client };
+}
+
+function pinIn(given: string | undefined): Uint8Array | undefined {
+  const pin = given === undefined ? undefined : parsePin(given);
+  if (given === undefined || pin !== undefined) return pin;
+  throw new EntropyError('usage', '--pin takes 64 hexadecimal digits, or sha256// and base64');
 }
 
 function label(text: string): string {

@@ -102,7 +102,7 @@ export class FeedBench {
     const server = new FeedServer({ ...FEED_SERVER_DEFAULTS, ...options.server }, { ...shared, admission });
     const listener = await TcpListener.open(
       { listen: '127.0.0.1:0', runtimeDirectory: directory },
-      { feed: server, clock: usedClock, counters },
+      { feed: server, clock: usedClock, events, counters },
     );
     const made = { clock, enrolment, directory, port, events, counters, marks, seen };
     return new FeedBench({ ...made, admission, server, listener });

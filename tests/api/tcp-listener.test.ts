@@ -5,7 +5,8 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
-import { isLoopbackHost, parseListenAddress } from '../../src/api/listen-address.ts';
+import { HostNames } from '../../src/api/host-names.ts';
+import { parseListenAddress } from '../../src/api/listen-address.ts';
 import { TcpListener } from '../../src/api/tcp-listener.ts';
 import { Counters } from '../../src/base/counters.ts';
 import { FEED_SUBPROTOCOL } from '../../src/protocol/limits.ts';
@@ -80,8 +81,9 @@ test('addresses to listen on: loopback only, port 0 to 65535', () => {
 });
 
 test('a Host header names the loopback, with any port or none', () => {
+  const names = new HostNames({ host: '127.0.0.1' }, { certificate: () => undefined });
   for (const good of ['localhost', 'LOCALHOST:1', '127.0.0.1', '127.0.0.2:9', '[::1]', '[::1]:8740'])
-    assert.ok(isLoopbackHost(good), good);
+    assert.ok(names.isOwn(good, '127.0.0.1'), good);
   for (const wrong of [
     undefined,
     '',
@@ -91,13 +93,14 @@ test('a Host header names the loopback, with any port or none', () => {
     '10.0.0.1',
     '::1',
   ])
-    assert.not(isLoopbackHost(wrong), wrong);
+    assert.not(names.isOwn(wrong, '10.0.0.1'), wrong);
 });
 
 test('the address file tells the chosen port, and goes with the listener', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'listen-'));
   const feed = { upgrade: () => undefined, close: () => Promise.resolve() };
-  const dependencies = { feed, clock: new FakeClock(), counters: new Counters() };
+  const events = { emit: () => undefined };
+  const dependencies = { feed, events, clock: new FakeClock(), counters: new Counters() };
   const listener = await TcpListener.open(
     { listen: 'localhost:0', runtimeDirectory: directory },
     dependencies,

@@ -16,11 +16,24 @@ test('nothing given: the places of root, no parameter, text at level info, the b
     stateDirectory: '/var/lib/entropy-mixer',
     runtimeDirectory: '/run/entropy-mixer',
     listen: '127.0.0.1:8740',
+    tls: undefined,
     flags: {},
     logFormat: 'text',
     logLevel: 'info',
     mixerBuild: undefined,
   });
+});
+
+test('TLS takes certificate and key, and authorities of clients only with both', () => {
+  const { tls } = optionsOf(['--tls-cert', 'c', '--tls-key', 'k', '--tls-client-ca', 'a']);
+  assert.equal(tls, { certificateFile: 'c', keyFile: 'k', clientAuthoritiesFile: 'a' });
+  for (const half of [
+    ['--tls-cert', 'c'],
+    ['--tls-key', 'k'],
+    ['--tls-client-ca', 'a'],
+    ['--tls-cert', ''],
+  ])
+    throwsWith(() => optionsOf(half), 'usage');
 });
 
 test('directories: flag before what systemd gives before the default', () => {

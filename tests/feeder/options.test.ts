@@ -16,6 +16,7 @@ test('what is not given has its default', () => {
     enrolmentFile: 'enrolment',
     url: undefined,
     feeder: undefined,
+    tls: undefined,
     once: false,
     bytesPerSecond: undefined,
     chunkBytes: 4096,
@@ -35,6 +36,7 @@ test('each option is read, before or after the source', () => {
     enrolmentFile: 'enrolment',
     url: 'ws://[::1]:9/v1/feed',
     feeder: 'hsm-1',
+    tls: undefined,
     once: true,
     bytesPerSecond: 1000,
     chunkBytes: 65_536,
@@ -48,6 +50,29 @@ test('each option is read, before or after the source', () => {
 test('a URL without a path means the feed', () => {
   assert.is(feed('stdin', '--url', 'ws://host:8740').url, 'ws://host:8740/v1/feed');
   assert.is(feed('stdin', '--url', 'wss://host/else').url, 'wss://host/else');
+});
+
+test('a pin is 64 digits, with colons or without, or base64 as curl has it', () => {
+  const pin = Buffer.alloc(32, 0xab);
+  const digits = pin.toString('hex');
+  for (const text of [
+    digits,
+    digits.toUpperCase(),
+    'ab:'.repeat(31) + 'ab',
+    `sha256//${pin.toString('base64')}`,
+  ])
+    assert.equal(feed('stdin', '--pin', text).tls, { authoritiesFile: undefined, pin, client: undefined });
+  for (const text of [digits.slice(1), `${digits}00`, 'x'.repeat(64), 'sha256//AAAA', pin.toString('base64')])
+    throwsWith(() => feed('stdin', '--pin', text), 'usage');
+});
+
+test('certificate and key of a feeder belong together', () => {
+  assert.equal(feed('stdin', '--tls-cert', 'c', '--tls-key', 'k').tls?.client, {
+    certificateFile: 'c',
+    keyFile: 'k',
+  });
+  throwsWith(() => feed('stdin', '--tls-cert', 'c'), 'usage');
+  throwsWith(() => feed('stdin', '--ca', 'a', '--tls-key', 'k'), 'usage');
 });
 
 test('pkcs11 takes its own options, and no other source does', () => {
@@ -106,7 +131,21 @@ test('help names every option, every source and every exit code it can end with'
   assert.equal(help, { kind: 'help', text: helpText() });
   for (const word of [
     ...['file PATH', 'stdin', 'device PATH', 'pkcs11', '--module', '--token', '--pin-file'],
-    ...['--key', '--url', '--feeder', '--once', '--rate', '--chunk', '--total', '--receipts', '--progress'],
+    ...[
+      '--ca',
+      '--pin',
+      '--tls-cert',
+      '--tls-key',
+      '--key',
+      '--url',
+      '--feeder',
+      '--once',
+      '--rate',
+      '--chunk',
+      '--total',
+      '--receipts',
+      '--progress',
+    ],
   ])
     assert.ok(helpText().includes(word), word);
   for (const code of [

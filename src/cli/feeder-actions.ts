@@ -68,11 +68,13 @@ export async function rotateFeeder(invocation: Invocation, surroundings: Surroun
 function queryOf(invocation: Invocation, bitsPerByte: number): Record<string, string | number> {
   const certificate = optionalTextOf(invocation, 'certificate');
   const maximumBytesPerSecond = optionalNumberOf(invocation, 'max-rate');
+  const weight = optionalNumberOf(invocation, 'weight');
   return {
     class: optionalTextOf(invocation, 'class') ?? '',
     bitsPerByte,
     ...(certificate === undefined ? {} : { certificate }),
     ...(maximumBytesPerSecond === undefined ? {} : { maximumBytesPerSecond }),
+    ...(weight === undefined ? {} : { weight }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { FEEDER_CLASSES } from '../base/names.ts';
 import type { ArgumentEntry, CommandEntry, OptionEntry } from './command-entry.ts';
-import { BYTES_PER_SECOND, CERTIFICATE, FEEDER_NAME } from './feeders.ts';
+import { BYTES_PER_SECOND, CERTIFICATE, FEEDER_NAME, WEIGHT } from './feeders.ts';
 import { SHAPES } from './shapes.ts';
 
 /** The rows of the table of commands that deal with external entropy. */
@@ -100,6 +100,12 @@ export const EXTERNAL_COMMANDS = {
         type: 'integer',
         ...BYTES_PER_SECOND,
         description: 'Bytes a second that it may send; by default as many as the host takes from any',
+      },
+      {
+        long: 'weight',
+        type: 'integer',
+        ...WEIGHT,
+        description: 'Its share of room in the caches that several feeders want; 1 by default',
       },
       ...KEY_OPTIONS,
     ],

@@ -21,6 +21,7 @@ const FEEDER: OutputShape = {
     integer('frames', 'Frames'),
     integer('refusedFrames', 'Refused Frames'),
     integer('maximumBytesPerSecond', 'Maximum Bytes Per Second'),
+    integer('weight', 'Weight'),
     text('created', 'Created'),
     truth('keyRotationPending', 'Key Rotation Pending'),
   ],

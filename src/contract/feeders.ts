@@ -13,6 +13,10 @@ export const FEEDER_KEY_BYTES = 32;
 /** The most that an enrolment may allow. */
 export const BYTES_PER_SECOND = { minimum: 32, maximum: 2 ** 30 } as const;
 
+/** A feeder's share of room in the caches that several want. */
+export const WEIGHT = { minimum: 1, maximum: 100 } as const;
+export const DEFAULT_WEIGHT = 1;
+
 /** Certificate number or report of the source; printable, for it goes to terminals. */
 export const CERTIFICATE = { minLength: 1, maxLength: 200, pattern: '^[^\\p{C}\\p{Zl}\\p{Zp}]*$' } as const;
 
@@ -39,6 +43,9 @@ export const FeederEnrolmentSchema = Type.Object(
         description: 'What the feeder may send; absent: the limit of the host',
       }),
     ),
+    weight: Type.Optional(
+      Type.Integer({ ...WEIGHT, description: 'Its share of room that several feeders want; absent: 1' }),
+    ),
   },
   closed,
 );
@@ -57,6 +64,7 @@ export const FeederReportSchema = Type.Object(
       minimum: 0,
       description: 'In force: its own limit or that of the host',
     }),
+    weight: Type.Integer({ ...WEIGHT }),
     state: oneOf(...FEEDER_STATES),
     link: LinkSchema,
     address: Type.String({ description: 'Of the present or last connection; empty before the first' }),

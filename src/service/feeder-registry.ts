@@ -3,11 +3,16 @@ import { isEntropyError, type EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
 import type { Peer } from '../contract/control-service.ts';
-import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
+import {
+  DEFAULT_WEIGHT,
+  type FeederEnrolment,
+  type FeederReport,
+  type ReceiptKeyReport,
+} from '../contract/feeders.ts';
 import { encodeEnrolment } from '../protocol/enrolment-file.ts';
 import { publicBytesOf } from '../protocol/raw-keys.ts';
 import type { EnrolledKey, Enrolment } from '../state/enrolment.ts';
-import { DEFAULT_WEIGHT, type FeederRecord } from '../state/feeder-record.ts';
+import type { FeederRecord } from '../state/feeder-record.ts';
 import type { FeedPort } from './feed-port.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 
@@ -58,7 +63,7 @@ export class FeederRegistry {
         rateUnits: Math.floor(terms.bitsPerByte * CREDIT_UNITS_PER_BIT),
         certificate: terms.certificate ?? '',
         maximumBytesPerSecond: terms.maximumBytesPerSecond,
-        weight: DEFAULT_WEIGHT,
+        weight: terms.weight ?? DEFAULT_WEIGHT,
       },
       importedKey,
     );
@@ -147,6 +152,7 @@ export class FeederRegistry {
       bitsPerByte: record.rateUnits / CREDIT_UNITS_PER_BIT,
       certificate: record.certificate,
       maximumBytesPerSecond: record.maximumBytesPerSecond ?? this.#options.bytesPerSecond,
+      weight: record.weight,
       state: isSuspended ? 'suspended' : record.state,
       ...admission.linkOf(record.id),
       acceptedBytes: figures.acceptedBytes,

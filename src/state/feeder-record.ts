@@ -1,7 +1,13 @@
 import { EntropyError } from '../base/errors.ts';
 import { FEEDER_CLASSES, FEEDER_NAME_PATTERN, type FeederClass } from '../base/names.ts';
 import { BITS_PER_BYTE, CREDIT_UNITS_PER_BIT } from '../base/units.ts';
-import { BYTES_PER_SECOND, CERTIFICATE, FEEDER_STATES, type FeederState } from '../contract/feeders.ts';
+import {
+  BYTES_PER_SECOND,
+  CERTIFICATE,
+  FEEDER_STATES,
+  WEIGHT,
+  type FeederState,
+} from '../contract/feeders.ts';
 
 /** What is written down of a feeder, and the rules by which its bytes are worth something. */
 
@@ -30,10 +36,8 @@ export interface FeederRecord extends FeederTerms {
 
 export const MAXIMUM_FEEDERS = 1024;
 export const MAXIMUM_FEEDER_ID = 0xffff_ffff;
-export const DEFAULT_WEIGHT = 1;
 
 const PRINTABLE = new RegExp(CERTIFICATE.pattern, 'u');
-const MAXIMUM_WEIGHT = 100;
 const MAXIMUM_RATE_UNITS = BITS_PER_BYTE * CREDIT_UNITS_PER_BIT;
 /** 256 bits for 8,192 bytes: what a generator of that security strength is worth however much it gives. */
 const MAXIMUM_DRBG_RATE_UNITS = CREDIT_UNITS_PER_BIT / 32;
@@ -83,8 +87,8 @@ function assertBounds({ maximumBytesPerSecond, weight }: FeederTerms): void {
   const { minimum, maximum } = BYTES_PER_SECOND;
   if (maximumBytesPerSecond !== undefined && !isInteger(maximumBytesPerSecond, minimum, maximum))
     throw new EntropyError('request-invalid', `a feeder sends ${minimum} to ${maximum} bytes per second`);
-  if (!isInteger(weight, 1, MAXIMUM_WEIGHT))
-    throw new EntropyError('request-invalid', `a weight is 1 to ${MAXIMUM_WEIGHT}`);
+  if (!isInteger(weight, WEIGHT.minimum, WEIGHT.maximum))
+    throw new EntropyError('request-invalid', `a weight is ${WEIGHT.minimum} to ${WEIGHT.maximum}`);
 }
 
 /** A record as it stands in JSON, or undefined when it does not fit its schema. */
@@ -97,7 +101,7 @@ export function recordFrom(value: unknown): FeederRecord | undefined {
     !isInteger(door, 0, MAXIMUM_FEEDERS - 1) ||
     !isInteger(createdMs, 0, Number.MAX_SAFE_INTEGER) ||
     !isInteger(rateUnits, 0, MAXIMUM_RATE_UNITS) ||
-    !isInteger(weight, 1, MAXIMUM_WEIGHT) ||
+    !isInteger(weight, WEIGHT.minimum, WEIGHT.maximum) ||
     !(maximumBytesPerSecond === undefined || typeof maximumBytesPerSecond === 'number') ||
     typeof name !== 'string' ||
     !isFeederName(name) ||

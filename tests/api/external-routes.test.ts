@@ -89,6 +89,8 @@ test('an enrolment that does not fit names the field', async () => {
     [`/v1/feeders/new?${rest}&certificate=${'x'.repeat(201)}`, 'query/certificate'],
     [`/v1/feeders/new?${rest}&maximumBytesPerSecond=31`, 'query/maximumBytesPerSecond'],
     [`/v1/feeders/new?${rest}&maximumBytesPerSecond=1073741825`, 'query/maximumBytesPerSecond'],
+    [`/v1/feeders/new?${rest}&weight=0`, 'query/weight'],
+    [`/v1/feeders/new?${rest}&weight=101`, 'query/weight'],
     [`/v1/feeders/new?${rest}&key=11`, 'query'],
     ...['New', '-x', '.x', 'a%20b', 'a%2Fb', 'x'.repeat(33), '%C3%A9'].map((name): [string, string] => [
       `/v1/feeders/${name}?${rest}`,

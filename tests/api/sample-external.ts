@@ -36,6 +36,7 @@ export function sampleFeeder(change: Partial<FeederReport> = {}): FeederReport {
     bitsPerByte: 0.03125,
     certificate: '',
     maximumBytesPerSecond: 67_108_864,
+    weight: 1,
     state: 'enabled',
     link: 'connected',
     address: '127.0.0.1',

@@ -62,9 +62,10 @@ test('class, rate, certificate and limit reach the daemon as they were given', (
       const sent = service.calls.at(-1)?.given[1];
       assert.equal(sent, { class: 'noise', bitsPerByte }, text);
     }
-    const argv = 'mixer feeder enroll new -c full-entropy -b 8 --max-rate 65536 -k other --certificate'.split(
-      ' ',
-    );
+    const argv =
+      'mixer feeder enroll new -c full-entropy -b 8 --max-rate 65536 --weight 3 -k other --certificate'.split(
+        ' ',
+      );
     const folder = await mkdtemp(path.join(tmpdir(), 'feeder-'));
     const outcome = await runCommand(['--runtime-dir', directory, ...argv, 'FIPS 140-3 & #4711'], {
       workingDirectory: folder,
@@ -75,6 +76,7 @@ test('class, rate, certificate and limit reach the daemon as they were given', (
       bitsPerByte: 8,
       certificate: 'FIPS 140-3 & #4711',
       maximumBytesPerSecond: 65_536,
+      weight: 3,
     });
     await rm(folder, { recursive: true });
   }));
@@ -130,7 +132,7 @@ test('rotation writes a new file beside the old one, which still holds', () =>
   inPlace(async ({ folder, run }) => {
     await run('mixer feeder rotate hsm-1');
     const again = await run('mixer feeder rotate hsm-1');
-    assert.match(again.stderr, /There is a file hsm-1\.enrolment already \(file-exists\)\. .*--key-file/);
+    assert.match(again.stderr, /There is a file hsm-1\.enrolment already \(file-exists\)\. .*another file/);
     assert.is((await run('mixer feeder rotate hsm-1 --key-file second')).exit, EXIT.ok);
     assert.equal((await readdir(folder)).sort(), ['hsm-1.enrolment', 'second']);
     assert.match((await run('mixer feeder rotate nobody')).stderr, 'feeder-unknown');

@@ -49,6 +49,15 @@ test('a rate is rounded down to 1/1024 bit; what is worth nothing then is refuse
   await rejectsWith(bench.registry.enroll('b', worthless, undefined, PEER), 'feeder-class-refused');
 });
 
+test('the weight that room is shared by is the operator’s, and 1 when he names none', async () => {
+  await bench.registry.enroll('a', { ...NOISE, weight: 100 }, undefined, PEER);
+  await bench.registry.enroll('b', NOISE, undefined, PEER);
+  assert.equal(
+    bench.registry.list().map(({ weight }) => weight),
+    [100, 1],
+  );
+});
+
 test('the list tells what came from each feeder, and over which link', async () => {
   const { key } = parseEnrolment(await bench.registry.enroll('hsm-1', NOISE, undefined, PEER));
   assert.equal([bench.registry.list()[0]!.link, bench.registry.list()[0]!.lastHeardMs], ['never', null]);

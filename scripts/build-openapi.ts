@@ -6,14 +6,12 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
 import packageJson from '../package.json' with { type: 'json' };
-import { Peers } from '../src/api/peers.ts';
 import { registerV1Routes } from '../src/api/v1-routes.ts';
-import { Counters } from '../src/base/counters.ts';
 import { ERRORS } from '../src/base/errors.ts';
 import type { ControlService } from '../src/contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE } from '../src/contract/problem.ts';
 import { ProblemSchema } from '../src/contract/outputs.ts';
-import { BYTES_MEDIA_TYPE, BytesSchema, COMMON_ERRORS, type RouteEntry } from '../src/contract/route.ts';
+import { BYTES_MEDIA_TYPE, allErrors, BytesSchema, type RouteEntry } from '../src/contract/route.ts';
 import { ROUTE_NAMES, ROUTES } from '../src/contract/routes.ts';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -36,14 +34,9 @@ async function openApiDocument(): Promise<object> {
   });
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => JSON.stringify);
-  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   // The routes are read, never called: no service stands behind them.
   const service = {} as ControlService;
-  registerV1Routes(
-    app,
-    { openApiFile: undefined },
-    { service, peers: new Peers(), counters: new Counters(), log },
-  );
+  registerV1Routes(app, { openApiFile: undefined }, { service });
   await app.ready();
   const { paths, ...document } = app.swagger();
   return {
@@ -51,10 +44,6 @@ async function openApiDocument(): Promise<object> {
     paths: withAnswers(paths ?? {}),
     components: { schemas: { Problem: ProblemSchema } },
   };
-}
-
-function ignore(): void {
-  // A log nobody reads.
 }
 
 /** Every answer with what it means; problems by reference and under their media type. */
@@ -78,7 +67,7 @@ function withAnswers(paths: object): object {
 }
 
 function answersOf(name: keyof typeof ROUTES, responses: object): object {
-  const codes = [...ROUTES[name].errors, ...COMMON_ERRORS];
+  const codes = allErrors(ROUTES[name]);
   const problem = { content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } } };
   const answers: Record<string, object> = { ...success(name, member(responses, '200')) };
   for (const status of new Set(codes.map((code) => ERRORS[code].http))) {

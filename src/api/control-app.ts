@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Counters } from '../base/counters.ts';
 import type { Log } from '../base/log.ts';
 import type { ControlService } from '../contract/control-service.ts';
-import type { Peers } from './peers.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 
 /** What the server and its routes are made of. */
 
@@ -15,7 +15,7 @@ export interface ServerOptions {
 
 export interface ServerDependencies {
   readonly service: ControlService;
-  readonly peers: Peers;
+  readonly authenticator: Authenticator;
   readonly counters: Counters;
   readonly log: Log;
 }

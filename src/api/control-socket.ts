@@ -2,36 +2,27 @@ import { chmod } from 'node:fs/promises';
 import type http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
-import type { Counters } from '../base/counters.ts';
 import { EntropyError, messageOf } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { ControlService, Peer } from '../contract/control-service.ts';
-import { EVENT_STREAM_DEFAULTS, EventStream, type EventStreamOptions } from './event-stream.ts';
+import type { Peer } from '../contract/control-service.ts';
+import type { EventStream } from './event-stream.ts';
 import { createListener, LISTENER_LIMITS, type ListenerLimits } from './http-listener.ts';
-import { Peers } from './peers.ts';
-import type { ControlApp } from './control-app.ts';
-import { buildServer } from './server.ts';
+import type { HttpInterface } from './http-interface.ts';
 import { prepareSocketPlace } from './socket-place.ts';
 
 export interface ControlSocketOptions {
   readonly runtimeDirectory: string;
-  /** The OpenAPI document that the build made; undefined where it was not built. */
-  readonly openApiFile: string | undefined;
   readonly limits?: ListenerLimits;
-  readonly stream?: EventStreamOptions;
   /** How long open requests may take to finish when the socket closes; 2 s unless told. */
   readonly drainMs?: number;
 }
 
 export interface ControlSocketDependencies {
-  readonly service: ControlService;
+  readonly routes: HttpInterface;
   /** User the daemon runs as. */
   readonly uid: number;
   /** SO_PEERCRED of a connection's descriptor; undefined on a host that cannot tell (no native addon). */
   readonly peerCredentials: ((fd: number) => PeerCredentials | undefined) | undefined;
   readonly clock: Clock;
-  readonly counters: Counters;
-  readonly log: Log;
 }
 
 export interface PeerCredentials {
@@ -50,12 +41,11 @@ const UMASK_OWNER_ONLY = 0o177;
 /**
  * The control socket: `open` makes its place safe, listens and accepts; `close` drains within a bound.
  *
- *   open ─► place checked ─► routes ready ─► bound 0600 ─► mode set ─► accepting ─► close: no new connections,
+ *   open ─► place checked ─► bound 0600 ─► mode set ─► accepting ─► close: no new connections,
  *             └ runtime-dir-unusable, socket-path-too-long, state-in-use        streams told 1001, ≤ drainMs, dropped
  */
 export class ControlSocket {
   readonly path: string;
-  readonly #app: ControlApp;
   readonly #stream: EventStream;
   readonly #server: http.Server;
   readonly #clock: Clock;
@@ -64,12 +54,11 @@ export class ControlSocket {
 
   private constructor(
     path: string,
-    parts: { readonly app: ControlApp; readonly stream: EventStream; readonly server: http.Server },
+    parts: { readonly stream: EventStream; readonly server: http.Server },
     clock: Clock,
     drainMs: number,
   ) {
     this.path = path;
-    this.#app = parts.app;
     this.#stream = parts.stream;
     this.#server = parts.server;
     this.#clock = clock;
@@ -81,16 +70,14 @@ export class ControlSocket {
     dependencies: ControlSocketDependencies,
   ): Promise<ControlSocket> {
     const path = await prepareSocketPlace(options.runtimeDirectory, dependencies.uid);
-    const peers = new Peers();
-    const app = buildServer({ openApiFile: options.openApiFile }, { ...dependencies, peers });
-    const stream = new EventStream(options.stream ?? EVENT_STREAM_DEFAULTS, { ...dependencies, peers });
+    const { app, peers } = dependencies.routes;
+    const stream = dependencies.routes.eventStream();
     const server = createListener(app, stream, options.limits ?? LISTENER_LIMITS);
     server.on('connection', (socket) => peers.introduce(socket, peerBehind(socket, dependencies)));
-    await app.ready();
     await listen(server, path);
     const told = dependencies.peerCredentials !== undefined;
     await chmod(path, told ? MODE_WITH_CREDENTIALS : MODE_WITHOUT_CREDENTIALS);
-    return new ControlSocket(path, { app, stream, server }, dependencies.clock, options.drainMs ?? DRAIN_MS);
+    return new ControlSocket(path, { stream, server }, dependencies.clock, options.drainMs ?? DRAIN_MS);
   }
 
   /** Stops accepting at once; resolves when every connection has ended, by itself or because its time was up. */
@@ -109,7 +96,6 @@ export class ControlSocket {
     });
     await closed;
     timeUp.cancel();
-    await this.#app.close();
   }
 }
 

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { KIB } from '../base/units.ts';
 import { ROUTES } from '../contract/routes.ts';
 import { EventReader, type EventReaderDependencies, type EventReaderOptions } from './event-reader.ts';
-import { requireAccess, type Peers } from './peers.ts';
+import type { Authenticator } from './auth/authenticator.ts';
 import { writeRawProblem } from './raw-problem.ts';
 import { validatorOf } from './validation.ts';
 
@@ -23,7 +23,7 @@ export const EVENT_STREAM_DEFAULTS: EventStreamOptions = {
 };
 
 export interface EventStreamDependencies extends EventReaderDependencies {
-  readonly peers: Peers;
+  readonly authenticator: Authenticator;
   readonly log: Log;
 }
 
@@ -85,12 +85,12 @@ export class EventStream {
 
   /** The position to read from; undefined for new events only. */
   #admit(request: IncomingMessage, socket: Duplex): number | undefined {
-    const { peers } = this.#dependencies;
+    const { authenticator } = this.#dependencies;
     const url = parsedUrl(request.url);
     if (url.pathname !== ROUTES.eventStream.url)
       throw new EntropyError('route-unknown', 'no WebSocket on this path');
     if (!(socket instanceof Socket)) throw new EntropyError('permission-denied', 'not a socket connection');
-    requireAccess(peers.of(socket), ROUTES.eventStream.access);
+    authenticator.authorize(request, ROUTES.eventStream.access);
     const query = validQuery(queryOf(url));
     if ('error' in query) throw query.error;
     if (this.#readers.size >= this.#options.maximumStreams) {

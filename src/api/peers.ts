@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
-import { EntropyError } from '../base/errors.ts';
 import type { Peer } from '../contract/control-service.ts';
-import type { RouteAccess } from '../contract/route.ts';
 
-const NOBODY: Peer = { name: 'unknown peer', access: 'none' };
+/** Behind a connection that no listener introduced. */
+export const NOBODY: Peer = { name: 'unknown peer', access: 'none' };
 
 /**
  * Who stands behind each connection. A listener introduces its connections once, when it accepts them; whoever was
@@ -19,10 +18,4 @@ export class Peers {
   of(socket: Socket): Peer {
     return this.#peers.get(socket) ?? NOBODY;
   }
-}
-
-/** Throws `permission-denied` unless the peer may use a route of this access. */
-export function requireAccess(peer: Peer, access: RouteAccess): void {
-  const allowed = access === 'open' || peer.access === 'change' || peer.access === access;
-  if (!allowed) throw new EntropyError('permission-denied', `this peer (${peer.name}) may not ${access}`);
 }

@@ -6,7 +6,8 @@ import { KIB } from '../base/units.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
 import type { RouteAccess } from '../contract/route.ts';
 import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
-import { requireAccess } from './peers.ts';
+import type { Caller } from './auth/authenticator.ts';
+import { problemHeaders } from './problem-headers.ts';
 import { registerV1Routes } from './v1-routes.ts';
 import { compileValidator } from './validation.ts';
 
@@ -14,6 +15,11 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Set for every route of the table. */
     access?: RouteAccess;
+  }
+
+  interface FastifyRequest {
+    /** Who asks; set before anything of the body is read. */
+    caller: Caller;
   }
 }
 
@@ -23,10 +29,10 @@ const BODY_LIMIT_BYTES = 64 * KIB;
  * The HTTP interface without a listener: `inject` drives it in tests, a listener passes it requests by `routing`.
  *
  *   request ─► access (onRequest) ─► body parsed, ≤ 64 KiB ─► schema ─► handler ─► answer
- *                 └ permission-denied  └ payload-too-large      └ request-invalid └ any code of the table
+ *                 └ 401, 403, 429      └ payload-too-large      └ request-invalid └ any code of the table
  */
 export function buildServer(options: ServerOptions, dependencies: ServerDependencies): ControlApp {
-  const { peers, counters, log } = dependencies;
+  const { authenticator, counters, log } = dependencies;
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     exposeHeadRoutes: false,
@@ -39,9 +45,10 @@ export function buildServer(options: ServerOptions, dependencies: ServerDependen
   // Answers are our own typed values: no serializer is compiled for each at start.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.removeContentTypeParser('text/plain');
+  app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, next) => {
     void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-    requireAccess(peers.of(request.raw.socket), request.routeOptions.config.access ?? 'open');
+    request.caller = authenticator.authorize(request.raw, request.routeOptions.config.access ?? 'open');
     next();
   });
   app.addHook('preValidation', refuseUnstatedBody);
@@ -81,7 +88,8 @@ function sendProblem(reply: FastifyReply, error: unknown, log: Log): FastifyRepl
   return reply
     .code(told.entry.http)
     .type(PROBLEM_MEDIA_TYPE)
-    .send(JSON.stringify(problemOf(told.code, told.message)));
+    .headers(problemHeaders(told))
+    .send(JSON.stringify(problemOf(told.code, told.message, told.members)));
 }
 
 function operationalErrorOf(error: unknown): EntropyError {

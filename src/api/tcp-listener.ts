@@ -9,8 +9,11 @@ import { EntropyError, errnoOf, isEntropyError, messageOf } from '../base/errors
 import type { EventSink } from '../base/events.ts';
 import { KIB } from '../base/units.ts';
 import { PROBLEM_MEDIA_TYPE, problemOf } from '../contract/problem.ts';
+import { ROUTES } from '../contract/routes.ts';
 import { removeAddressFile, writeAddressFile } from './address-file.ts';
+import type { EventStream } from './event-stream.ts';
 import { HostNames } from './host-names.ts';
+import type { HttpInterface } from './http-interface.ts';
 import { answerUnreadable } from './http-listener.ts';
 import { formatAddress, parseListenAddress } from './listen-address.ts';
 import { writeRawProblem } from './raw-problem.ts';
@@ -31,10 +34,15 @@ export interface TcpListenerLimits {
   /** Connections of every kind; one more than this is dropped unanswered. */
   readonly maximumConnections: number;
   readonly maximumHeaderBytes: number;
+  readonly maximumRequestsPerConnection: number;
+  /** Until the headers must have come, and until the whole request must have. */
   readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
   readonly timeoutCheckMs: number;
-  /** How long a plain connection may stand still. */
+  /** How long an idle connection is kept. */
+  readonly keepAliveTimeoutMs: number;
+  /** How long a plain connection may stand still, with a request unfinished or an answer unread. */
   readonly stillTimeoutMs: number;
   /** How long open connections may take to end when the listener closes. */
   readonly drainMs: number;
@@ -44,10 +52,13 @@ export interface TcpListenerLimits {
 export const TCP_LISTENER_LIMITS: TcpListenerLimits = {
   maximumConnections: 1024 + 128,
   maximumHeaderBytes: 8 * KIB,
+  maximumRequestsPerConnection: 1024,
   headersTimeoutMs: 5_000,
+  requestTimeoutMs: 30_000,
   handshakeTimeoutMs: 5_000,
   timeoutCheckMs: 1_000,
-  stillTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 5_000,
+  stillTimeoutMs: 30_000,
   drainMs: 2_000,
 };
 
@@ -61,6 +72,7 @@ export interface UpgradeTaker {
 
 export interface TcpListenerDependencies {
   readonly feed: UpgradeTaker;
+  readonly routes: HttpInterface;
   readonly clock: Clock;
   readonly events: EventSink;
   readonly counters: Counters;
@@ -132,7 +144,7 @@ export class TcpListener {
   }
 
   async #drain(): Promise<void> {
-    const { server, identity } = this.#secured;
+    const { server, identity, stream } = this.#secured;
     const { feed, clock } = this.#dependencies;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     const { drainMs } = this.#options.limits ?? TCP_LISTENER_LIMITS;
@@ -142,6 +154,7 @@ export class TcpListener {
     identity?.close();
     await removeAddressFile(this.#options.runtimeDirectory);
     server.closeIdleConnections();
+    stream.close();
     // Sessions bound their own end; who still holds a connection after that is dropped, in a TLS handshake or wherever.
     await feed.close();
     await patience;
@@ -153,6 +166,7 @@ export class TcpListener {
 /** A server, and what of it depends on TLS. */
 interface Secured {
   readonly server: http.Server;
+  readonly stream: EventStream;
   /** Undefined: plain. */
   readonly identity: TlsIdentity | undefined;
   readonly names: HostNames;
@@ -168,8 +182,8 @@ function createServer(
   if (options.tls === undefined) {
     const names = new HostNames({ host }, { certificate: () => undefined });
     const server = http.createServer(serverOptions(limits));
-    serve(server, limits, names, dependencies);
-    return { server, identity: undefined, names, setContext: () => undefined };
+    const stream = serve(server, limits, names, dependencies);
+    return { server, stream, identity: undefined, names, setContext: () => undefined };
   }
   return TlsIdentity.open(options.tls, dependencies, (context, identity) => {
     const names = new HostNames({ host }, { certificate: () => identity.leaf });
@@ -181,8 +195,8 @@ function createServer(
       rejectUnauthorized: identity.asksClients,
     });
     server.on('tlsClientError', () => dependencies.counters.add('tls.handshakes.failed'));
-    serve(server, limits, names, dependencies);
-    return { server, identity, names, setContext: (next) => server.setSecureContext(next) };
+    const stream = serve(server, limits, names, dependencies);
+    return { server, stream, identity, names, setContext: (next) => server.setSecureContext(next) };
   });
 }
 
@@ -190,7 +204,8 @@ function serverOptions(limits: TcpListenerLimits): http.ServerOptions {
   return {
     maxHeaderSize: limits.maximumHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.timeoutCheckMs,
   };
 }
@@ -199,11 +214,17 @@ function serve(
   server: http.Server,
   limits: TcpListenerLimits,
   names: HostNames,
-  { feed, counters }: TcpListenerDependencies,
-): void {
+  { feed, routes, counters }: TcpListenerDependencies,
+): EventStream {
+  const stream = routes.eventStream();
   server.timeout = limits.stillTimeoutMs;
   server.maxConnections = limits.maximumConnections;
-  server.on('request', (request, response) => answerPlain(request, response, names, counters));
+  server.maxRequestsPerSocket = limits.maximumRequestsPerConnection;
+  server.on('request', (request, response) => {
+    const refusal = refusalOf(request, names);
+    if (refusal === undefined) routes.app.routing(request, response);
+    else answerRefusal(response, refusal, counters);
+  });
   server.on('clientError', (error, socket) => {
     // Who failed in the TLS handshake was told by its alert, and would never get a word of HTTP.
     if (/^ERR_(?:SSL|TLS)_|^ECONNRESET$/.test(errnoOf(error) ?? '')) socket.destroy();
@@ -212,13 +233,19 @@ function serve(
   server.on('upgrade', (request, socket, head) => {
     const refusal = refusalOf(request, names);
     if (refusal === undefined) {
-      feed.upgrade(request, socket, head);
+      const taker = isEventStream(request) ? stream : feed;
+      taker.upgrade(request, socket, head);
       return;
     }
     counters.add('feeder.connections.refused');
     socket.on('error', () => socket.destroy());
     writeRawProblem(socket, refusal);
   });
+  return stream;
+}
+
+function isEventStream({ url }: http.IncomingMessage): boolean {
+  return url?.split('?', 1)[0] === ROUTES.eventStream.url;
 }
 
 /** Those that are open now. */
@@ -231,17 +258,9 @@ function socketsOf(server: http.Server): ReadonlySet<Socket> {
   return sockets;
 }
 
-/** No document is served here yet: the place where routes over TCP will be asked. */
-function answerPlain(
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  names: HostNames,
-  counters: Counters,
-): void {
+function answerRefusal(response: http.ServerResponse, error: EntropyError, counters: Counters): void {
   counters.add('http.requests');
   counters.add('http.errors');
-  const error =
-    refusalOf(request, names) ?? new EntropyError('route-unknown', 'only the feed is served here');
   response.writeHead(error.entry.http, { 'content-type': PROBLEM_MEDIA_TYPE, connection: 'close' });
   response.end(JSON.stringify(problemOf(error.code, error.message)));
 }

@@ -1,23 +1,21 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import { finished } from 'node:stream';
-import { wipe } from '../base/bytes.ts';
-import { EntropyError } from '../base/errors.ts';
-import { KIB } from '../base/units.ts';
 import type { ControlService } from '../contract/control-service.ts';
 import { FEEDER_KEY_BYTES } from '../contract/feeders.ts';
-import { BYTES_MEDIA_TYPE } from '../contract/route.ts';
 import { ROUTES } from '../contract/routes.ts';
-import type { ControlApp, ServerDependencies } from './control-app.ts';
+import type { ControlApp } from './control-app.ts';
 import { registered } from './registered.ts';
-import { compileValidator } from './validation.ts';
+import { sendOnce, takeSecrets } from './secret-bodies.ts';
 
 /** The routes of external entropy: feeders, caches, receipts, and what is served. */
-export function registerExternalRoutes(app: ControlApp, dependencies: ServerDependencies): void {
-  registerReads(app, dependencies.service);
-  registerFeederChanges(app, dependencies);
+export function registerExternalRoutes(app: ControlApp, service: ControlService): void {
+  registerReads(app, service);
+  registerFeederChanges(app, service);
   void app.register((scope, _options, done) => {
-    takeKeys(scope);
-    registerKeyRoutes(scope, dependencies);
+    takeSecrets(scope, {
+      maximumBytes: FEEDER_KEY_BYTES,
+      refusal: `body: a key is ${FEEDER_KEY_BYTES} bytes`,
+      accepts: (bytes) => bytes === 0 || bytes === FEEDER_KEY_BYTES,
+    });
+    registerKeyRoutes(scope, service);
     done();
   });
 }
@@ -32,73 +30,33 @@ function registerReads(app: ControlApp, service: ControlService): void {
   });
 }
 
-function registerFeederChanges(app: ControlApp, { service, peers }: ServerDependencies): void {
+function registerFeederChanges(app: ControlApp, service: ControlService): void {
   app.route({
     ...registered(ROUTES.disableFeeder),
-    handler: ({ params, raw }) => service.disableFeeder(params.name, peers.of(raw.socket)),
+    handler: ({ params, caller }) => service.disableFeeder(params.name, caller.peer),
   });
   app.route({
     ...registered(ROUTES.enableFeeder),
-    handler: ({ params, raw }) => service.enableFeeder(params.name, peers.of(raw.socket)),
+    handler: ({ params, caller }) => service.enableFeeder(params.name, caller.peer),
   });
   app.route({
     ...registered(ROUTES.revokeFeeder),
-    handler: ({ params, raw }) => service.revokeFeeder(params.name, peers.of(raw.socket)),
+    handler: ({ params, caller }) => service.revokeFeeder(params.name, caller.peer),
   });
 }
 
 /** Answers with a key in them: bytes in and out, so that no key ever becomes a string. */
-function registerKeyRoutes(app: ControlApp, { service, peers }: ServerDependencies): void {
+function registerKeyRoutes(app: ControlApp, service: ControlService): void {
   app.route({
     ...registered(ROUTES.enrollFeeder),
-    handler: async ({ params, query, body, raw }, reply) =>
-      sendOnce(reply, await service.enrollFeeder(params.name, query, keyIn(body), peers.of(raw.socket))),
+    handler: async ({ params, query, body, caller }, reply) =>
+      sendOnce(reply, await service.enrollFeeder(params.name, query, keyIn(body), caller.peer)),
   });
   app.route({
     ...registered(ROUTES.rotateFeeder),
-    handler: async ({ params, body, raw }, reply) =>
-      sendOnce(reply, await service.rotateFeeder(params.name, keyIn(body), peers.of(raw.socket))),
+    handler: async ({ params, body, caller }, reply) =>
+      sendOnce(reply, await service.rotateFeeder(params.name, keyIn(body), caller.peer)),
   });
-}
-
-/** Sends bytes that nobody else holds, and wipes them when the socket has them or the peer is gone. */
-function sendOnce(reply: FastifyReply, bytes: Uint8Array): FastifyReply {
-  finished(reply.raw, () => wipe(bytes));
-  return reply.type(BYTES_MEDIA_TYPE).send(bytes);
-}
-
-/** Within this scope a body is nothing or a key, of one media type, read into memory that is wiped after the answer. */
-function takeKeys(scope: ControlApp): void {
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser(BYTES_MEDIA_TYPE, (_request: FastifyRequest, payload: AsyncIterable<Buffer>) =>
-    readKey(payload),
-  );
-  scope.setValidatorCompiler((route) =>
-    route.httpPart === 'body' ? (value: unknown) => ({ value }) : compileValidator(route),
-  );
-  scope.addHook('onResponse', (request, _reply, next) => {
-    if (request.body instanceof Uint8Array) wipe(request.body);
-    next();
-  });
-}
-
-/** What is read of a body that is too long, so that its sender gets an answer; beyond that the connection is cut. */
-const READ_LIMIT_BYTES = 64 * KIB;
-
-/** No bytes, or exactly a key's. Each part is a view of what the connection received, and is wiped there as well. */
-async function readKey(payload: AsyncIterable<Buffer>): Promise<Uint8Array> {
-  const key = new Uint8Array(FEEDER_KEY_BYTES);
-  let lengthBytes = 0;
-  for await (const part of payload) {
-    if (lengthBytes + part.length <= FEEDER_KEY_BYTES) key.set(part, lengthBytes);
-    lengthBytes += part.length;
-    wipe(part);
-    if (lengthBytes > READ_LIMIT_BYTES) break;
-  }
-  if (lengthBytes === FEEDER_KEY_BYTES) return key;
-  wipe(key);
-  if (lengthBytes === 0) return new Uint8Array();
-  throw new EntropyError('request-invalid', `body: a key is ${FEEDER_KEY_BYTES} bytes`);
 }
 
 function keyIn(body: Uint8Array | null | undefined): Uint8Array | undefined {

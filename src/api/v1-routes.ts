@@ -6,18 +6,20 @@ import { ROUTES } from '../contract/routes.ts';
 import { keptEvents } from './kept-events.ts';
 import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
 import { registered } from './registered.ts';
+import { registerAccessRoutes } from './v1-access-routes.ts';
 import { registerExternalRoutes } from './v1-external-routes.ts';
 
 /** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
 export function registerV1Routes(
   app: ControlApp,
   options: ServerOptions,
-  dependencies: ServerDependencies,
+  dependencies: Pick<ServerDependencies, 'service'>,
 ): void {
   registerHealth(app, dependencies.service);
   registerReads(app, dependencies.service);
-  registerChanges(app, dependencies);
-  registerExternalRoutes(app, dependencies);
+  registerChanges(app, dependencies.service);
+  registerExternalRoutes(app, dependencies.service);
+  registerAccessRoutes(app, dependencies.service);
   app.route({
     ...registered(ROUTES.openApi),
     handler: async (_request, reply) => {
@@ -62,7 +64,7 @@ function registerReads(app: ControlApp, service: ControlService): void {
   app.route({ ...registered(ROUTES.configuration), handler: () => service.configuration() });
 }
 
-function registerChanges(app: ControlApp, { service, peers }: ServerDependencies): void {
+function registerChanges(app: ControlApp, service: ControlService): void {
   app.route({ ...registered(ROUTES.selfTest), handler: () => service.selfTest() });
   app.route({
     ...registered(ROUTES.testSource),
@@ -71,21 +73,21 @@ function registerChanges(app: ControlApp, { service, peers }: ServerDependencies
   app.route({
     ...registered(ROUTES.restoreSource),
     handler: (request) =>
-      service.restoreSource(request.params.name, request.body.reason, peers.of(request.raw.socket)),
+      service.restoreSource(request.params.name, request.body.reason, request.caller.peer),
   });
   app.route({
     ...registered(ROUTES.overrideGate),
-    handler: (request) => service.overrideGate(request.body, peers.of(request.raw.socket)),
+    handler: (request) => service.overrideGate(request.body, request.caller.peer),
   });
   app.route({
     ...registered(ROUTES.restoreGate),
-    handler: (request) => service.restoreGate(peers.of(request.raw.socket)),
+    handler: (request) => service.restoreGate(request.caller.peer),
   });
   app.route({
     ...registered(ROUTES.changeConfiguration),
     // The store judges keys and values: its errors name key, value and range, which a schema's cannot.
     validatorCompiler: () => (value: unknown) => ({ value }),
-    handler: (request) => service.changeConfiguration(request.body, peers.of(request.raw.socket)),
+    handler: (request) => service.changeConfiguration(request.body, request.caller.peer),
   });
 }
 

@@ -5,6 +5,7 @@
 export const COUNTERS = {
   'blocks.extracted': 'full-entropy blocks of 32 bytes drawn from the pool',
   'blocks.missed': 'draws that found less than 320 credited bits',
+  'credentials.refused': 'wrong tokens and passwords, and those not looked at because too many were tried',
   'drbg.reseeds': 'DRBG instantiations and reseeds',
   'cache.bytes.drawn': 'bytes of external entropy taken from the memory cache',
   'cache.bytes.destroyed':

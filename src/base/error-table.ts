@@ -1,3 +1,4 @@
+import { ACCESS_ERRORS } from './access-errors.ts';
 import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
 import { RECOVERY_ERRORS } from './recovery-errors.ts';
 import { TPM_ERRORS } from './tpm-errors.ts';
@@ -96,6 +97,8 @@ export const ERRORS = {
     'The events asked for are no longer kept.',
     'Read on from the oldest sequence that the detail names.',
   ),
+
+  ...ACCESS_ERRORS,
 
   // Sources, gate and engine
   'source-unknown': entry(

@@ -10,14 +10,24 @@ export { ERRORS, EXIT, type ErrorCode, type ErrorEntry } from './error-table.ts'
  * Match on `code`, never on the message.
  */
 
+/** What a program reads beside code and detail, such as `retryAfterSeconds`; named values without secrets. */
+export type ErrorMembers = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface EntropyErrorOptions {
+  readonly cause?: unknown;
+  readonly members?: ErrorMembers;
+}
+
 /** An operational error: a stable code, and a detail for people that never carries a secret or payload. */
 export class EntropyError extends Error {
   override readonly name = 'EntropyError';
   readonly code: ErrorCode;
+  readonly members: ErrorMembers;
 
-  constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
+  constructor(code: ErrorCode, detail: string, { members = {}, ...options }: EntropyErrorOptions = {}) {
     super(detail, options);
     this.code = code;
+    this.members = members;
   }
 
   get entry(): ErrorEntry {

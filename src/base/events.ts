@@ -47,6 +47,16 @@ export const EVENTS = {
     'A configuration change became durable and is in force or will be at the next start.',
   ),
   'mask.resolved': event('info', 'The effective source mask was resolved at start.'),
+  'account.changed': event(
+    'notice',
+    'An account was added or removed, or got another password or role; the detail tells by whom.',
+  ),
+  'credential.refused': event(
+    'warning',
+    'A wrong token or password was given, or too many were tried; the detail tells from where.',
+    'One may be a typing error. More of them: find out who sends them, and revoke what may have leaked.',
+  ),
+  'token.changed': event('notice', 'A token was created or revoked; the detail tells by whom.'),
   'source.startup': event('info', 'A source began its start-up test.'),
   'source.healthy': event('info', 'A source passed its start-up test and may be credited.'),
   'source.intermittent': event(

@@ -5,6 +5,15 @@ import type { SourceReport, StatusReport } from '../contract/outputs.ts';
 import { ROUTES } from '../contract/routes.ts';
 import type { OutputShape } from '../contract/shape-entry.ts';
 import { SHAPES } from '../contract/shapes.ts';
+import {
+  accountRow,
+  createToken,
+  permissionRow,
+  removeAccount,
+  sendPassword,
+  setRole,
+  tokenRow,
+} from './access-actions.ts';
 import { numberOf, optionalNumberOf, succeeded, type Answer, type Surroundings } from './answer.ts';
 import type { Invocation } from './command-line.ts';
 import type { ControlClient } from './control-client.ts';
@@ -112,6 +121,23 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return enrollFeeder(invocation, surroundings);
     case 'rotateFeeder':
       return rotateFeeder(invocation, surroundings);
+    case 'createToken':
+      return createToken(invocation, surroundings);
+    case 'tokens':
+      return succeeded(invocation, ...(await client.call(ROUTES.tokens)).map(tokenRow));
+    case 'revokeToken':
+      return succeeded(invocation, tokenRow(await client.call(ROUTES.revokeToken, { params: { name } })));
+    case 'addAccount':
+    case 'setPassword':
+      return sendPassword(invocation, command, surroundings);
+    case 'removeAccount':
+      return removeAccount(invocation, surroundings);
+    case 'setRole':
+      return setRole(invocation, surroundings);
+    case 'accounts':
+      return succeeded(invocation, ...(await client.call(ROUTES.accounts)).map(accountRow));
+    case 'permissions':
+      return succeeded(invocation, ...(await client.call(ROUTES.accounts)).map(permissionRow));
     case 'receiptKey':
       return succeeded(invocation, { ...(await client.call(ROUTES.receiptKey)) });
     case 'showReceipts':

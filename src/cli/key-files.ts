@@ -1,4 +1,4 @@
-import { constants, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { wipe } from '../base/bytes.ts';
@@ -9,15 +9,20 @@ import { FEEDER_KEY_BYTES } from '../contract/feeders.ts';
 
 /** Read and write for the owner alone. */
 const SECRET_MODE = 0o600;
+/** Permissions that let anybody but the owner at a file. */
+const OTHERS = 0o077;
+
+/** A file as it was named on the command line. */
+export interface SecretPlace {
+  readonly workingDirectory: string;
+  readonly name: string;
+}
 
 /**
  * Makes a file that was not there, mode 0600, with the bytes that `make` answers, and wipes them. The file is made first: where it cannot
  * be, nothing is asked for; and it goes again when nothing came. Throws `file-exists`, `file-unwritable` and what `make` throws.
  */
-export async function writeSecretFile(
-  place: { readonly workingDirectory: string; readonly name: string },
-  make: () => Promise<Uint8Array>,
-): Promise<void> {
+export async function writeSecretFile(place: SecretPlace, make: () => Promise<Uint8Array>): Promise<void> {
   const file = path.resolve(place.workingDirectory, place.name);
   const handle = await createFile(file, place.name);
   let bytes: Uint8Array | undefined;
@@ -87,5 +92,40 @@ function readUpTo(descriptor: number, target: Uint8Array): number {
       'input-failed',
       `descriptor ${descriptor} cannot be read (${errnoOf(error) ?? messageOf(error)})`,
     );
+  }
+}
+
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/**
+ * The one line of a file that holds a secret, without its end: the caller wipes it. A regular file must be its owner's alone; a pipe or
+ * a terminal is read up to its end. Throws `key-file-exposed`, `usage` for more than a line or too long a one, `input-failed`.
+ */
+export function readSecretLine({ workingDirectory, name }: SecretPlace, maximumBytes: number): Uint8Array {
+  const descriptor = openSecret(path.resolve(workingDirectory, name), name);
+  // With room for the end of the line, and one byte more, so that what is longer is seen to be.
+  const read = new Uint8Array(maximumBytes + 3);
+  try {
+    const stats = fstatSync(descriptor);
+    if (stats.isFile() && (stats.mode & OTHERS) !== 0)
+      throw new EntropyError('key-file-exposed', `${name} can be read or written by others than its owner`);
+    let lengthBytes = readUpTo(descriptor, read);
+    if (lengthBytes > 0 && read[lengthBytes - 1] === LINE_FEED) lengthBytes--;
+    if (lengthBytes > 0 && read[lengthBytes - 1] === CARRIAGE_RETURN) lengthBytes--;
+    if (lengthBytes > maximumBytes || read.subarray(0, lengthBytes).includes(LINE_FEED))
+      throw new EntropyError('usage', `${name} holds more than one line of ${maximumBytes} bytes`);
+    return read.slice(0, lengthBytes);
+  } finally {
+    wipe(read);
+    closeSync(descriptor);
+  }
+}
+
+function openSecret(file: string, name: string): number {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NOCTTY);
+  } catch (error) {
+    throw new EntropyError('input-failed', `cannot read ${name} (${errnoOf(error) ?? messageOf(error)})`);
   }
 }

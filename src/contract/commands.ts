@@ -1,5 +1,6 @@
 import { SOURCE_NAMES } from '../base/names.ts';
 import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.ts';
+import { ACCESS_COMMANDS } from './access-commands.ts';
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
@@ -47,10 +48,13 @@ export const NAMESPACES = {
   'mixer gate': 'The gate, through which every full-entropy block goes',
   'mixer ledger': 'What was fed to the kernel pool',
   'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
+  'mixer token': 'Tokens for the network interfaces',
   'mixer source': 'Noise sources and their health tests',
   'mixer tls': 'Certificates for the listener',
   system: 'Settings under the names that esxcli gives them',
+  'system account': 'Accounts for the interfaces that log in',
   'system entropyd': 'The entropy caches',
+  'system permission': 'What accounts may do',
   'system settings': 'Settings of the host',
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
@@ -258,6 +262,7 @@ export const COMMANDS = {
   },
   ...ENTROPYD_COMMANDS,
   ...KERNEL_COMMANDS,
+  ...ACCESS_COMMANDS,
 } as const satisfies Record<string, CommandEntry>;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -1,5 +1,6 @@
 import type { EventRecord } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
+import type { AccessService } from './access-service.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type { GateReport } from './gate.ts';
@@ -27,7 +28,10 @@ export interface Readiness {
   readonly reason: GateReason | 'overridden' | null;
 }
 
-/** Who asks: `name` is for the audit trail (`uid 1000, pid 4711`), `access` is what he may do. */
+/**
+ * Who asks: `name` is for the audit trail (`uid 1000, pid 4711`, `token hsm from 127.0.0.1`), `access` is what he may do by where he
+ * connected.
+ */
 export interface Peer {
   readonly name: string;
   readonly access: PeerAccess;
@@ -42,11 +46,12 @@ export interface EventPage {
 }
 
 /**
- * All that the interfaces (control socket, later TCP) can ask of the daemon. Every operational error is an
+ * All that the interfaces (control socket, TCP) can ask of the daemon. Every operational error is an
  * EntropyError; arguments were checked against the route's schema, except a configuration patch, whose keys and
  * ranges only the store knows.
  */
 export interface ControlService {
+  readonly access: AccessService;
   status(): Promise<StatusReport>;
   sources(): Promise<SourceReport[]>;
   /** The last feeds, newest first, at most `limit` (1 to 4,096), and the totals. */

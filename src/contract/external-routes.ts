@@ -30,7 +30,7 @@ export const EXTERNAL_ROUTES = {
   external: route(
     'GET',
     '/v1/external',
-    'read',
+    'external.read',
     'Caches of external entropy, the draw on them, and the link',
     {
       ...bare,
@@ -38,15 +38,21 @@ export const EXTERNAL_ROUTES = {
       errors: [],
     },
   ),
-  feeders: route('GET', '/v1/feeders', 'read', 'The enrolled feeders with their links and what they gave', {
-    ...bare,
-    answer: Type.Array(FeederReportSchema),
-    errors: [],
-  }),
+  feeders: route(
+    'GET',
+    '/v1/feeders',
+    'observe',
+    'The enrolled feeders with their links and what they gave',
+    {
+      ...bare,
+      answer: Type.Array(FeederReportSchema),
+      errors: [],
+    },
+  ),
   enrollFeeder: route(
     'POST',
     '/v1/feeders/:name',
-    'change',
+    'local-change',
     `Enrol a feeder and answer its enrolment file; ${KEY_RULE}`,
     {
       params: feeder.params,
@@ -65,7 +71,7 @@ export const EXTERNAL_ROUTES = {
   rotateFeeder: route(
     'POST',
     '/v1/feeders/:name/rotate',
-    'change',
+    'local-change',
     `Give a feeder a new key and answer its enrolment file; the old key holds until the new one is used; ${KEY_RULE}`,
     {
       ...feeder,
@@ -77,7 +83,7 @@ export const EXTERNAL_ROUTES = {
   disableFeeder: route(
     'POST',
     '/v1/feeders/:name/disable',
-    'change',
+    'config',
     'End the connection of a feeder and refuse it',
     {
       ...feeder,
@@ -89,7 +95,7 @@ export const EXTERNAL_ROUTES = {
   enableFeeder: route(
     'POST',
     '/v1/feeders/:name/enable',
-    'change',
+    'config',
     'Let a disabled or suspended feeder in again',
     {
       ...feeder,
@@ -101,14 +107,14 @@ export const EXTERNAL_ROUTES = {
   revokeFeeder: route(
     'DELETE',
     '/v1/feeders/:name',
-    'change',
+    'config',
     'Forget a feeder and its key; what it gave and is still cached is never used',
     { ...feeder, body: undefined, answer: FeederReportSchema, errors: changeErrors },
   ),
   receiptKey: route(
     'GET',
     '/v1/receipts/key',
-    'read',
+    'external.read',
     'The public key that verifies the receipts of this host',
     {
       ...bare,
@@ -116,7 +122,7 @@ export const EXTERNAL_ROUTES = {
       errors: [...stateErrors],
     },
   ),
-  random: route('GET', '/v1/random', 'read', 'Random bytes of the DRBG, under budget, reserve and gate', {
+  random: route('GET', '/v1/random', 'random', 'Random bytes of the DRBG, under budget, reserve and gate', {
     ...bare,
     querystring: Type.Object(
       {

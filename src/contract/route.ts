@@ -1,12 +1,12 @@
 import { Type, type TObject, type TSchema } from 'typebox';
 import { ERRORS, type ErrorCode } from '../base/errors.ts';
 import { ProblemSchema } from './outputs.ts';
+import { accessErrors, type RouteAccess } from './route-access.ts';
 import { closed } from './schema-parts.ts';
 
-/** What a row of the table of routes is, and how it is written. */
+export type { RouteAccess } from './route-access.ts';
 
-/** `open`: anybody who can connect. `read` and `change`: what the peer's credentials allow. */
-export type RouteAccess = 'open' | 'read' | 'change';
+/** What a row of the table of routes is, and how it is written. */
 
 /** What any route may answer besides its own errors. */
 export const COMMON_ERRORS = [
@@ -43,7 +43,7 @@ export interface RouteEntry<
   readonly url: string;
   readonly summary: string;
   readonly access: RouteAccess;
-  /** Its own errors; those of COMMON_ERRORS come on top. */
+  /** Its own errors; those of `allErrors` come on top. */
   readonly errors: readonly ErrorCode[];
   /** In the shape that fastify and its OpenAPI plugin read. A route without a body schema refuses a body. */
   readonly schema: {
@@ -70,7 +70,7 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema | 
   { params, querystring, body, answer, errors }: RouteParts<P, Q, B, A>,
 ): RouteEntry<P, Q, B, A> {
   const problems = Object.fromEntries(
-    [...errors, ...COMMON_ERRORS].map((code) => [ERRORS[code].http, ProblemSchema]),
+    allErrors({ access, errors }).map((code) => [ERRORS[code].http, ProblemSchema]),
   );
   return {
     method,
@@ -80,4 +80,9 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema | 
     errors,
     schema: { params, querystring, body, response: { ...problems, 200: answer } },
   };
+}
+
+/** Every error that a route may answer, its own first. */
+export function allErrors({ access, errors }: Pick<RouteEntry, 'access' | 'errors'>): ErrorCode[] {
+  return [...new Set([...errors, ...accessErrors(access), ...COMMON_ERRORS])];
 }

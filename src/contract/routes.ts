@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { ACCESS_ROUTES } from './access-routes.ts';
 import { EXTERNAL_ROUTES } from './external-routes.ts';
 import { GateReportSchema, OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import {
@@ -48,15 +49,21 @@ export const ROUTES = {
       errors: ['gate-closed'],
     },
   ),
-  status: route('GET', '/v1/status', 'read', 'Gate, kernel feed, mask, sources, mixer, state and counters', {
-    ...bare,
-    answer: StatusReportSchema,
-    errors: [],
-  }),
+  status: route(
+    'GET',
+    '/v1/status',
+    'observe',
+    'Gate, kernel feed, mask, sources, mixer, state and counters',
+    {
+      ...bare,
+      answer: StatusReportSchema,
+      errors: [],
+    },
+  ),
   overrideGate: route(
     'POST',
     '/v1/gate/override',
-    'change',
+    'config',
     'Use the sources of another mask for a time, in place of an override in force: break-glass, loud and never stored',
     {
       ...bare,
@@ -75,11 +82,11 @@ export const ROUTES = {
   restoreGate: route(
     'DELETE',
     '/v1/gate/override',
-    'change',
+    'config',
     'End the override of the gate at once; without one nothing changes',
     { ...bare, answer: GateReportSchema, errors: [] },
   ),
-  sources: route('GET', '/v1/sources', 'read', 'The noise sources with their states, rates and cutoffs', {
+  sources: route('GET', '/v1/sources', 'observe', 'The noise sources with their states, rates and cutoffs', {
     ...bare,
     answer: Type.Array(SourceReportSchema),
     errors: [],
@@ -87,7 +94,7 @@ export const ROUTES = {
   testSource: route(
     'POST',
     '/v1/sources/:name/test',
-    'change',
+    'config',
     'Run the start-up health test of a source on demand',
     {
       ...named,
@@ -99,7 +106,7 @@ export const ROUTES = {
   restoreSource: route(
     'POST',
     '/v1/sources/:name/restore',
-    'change',
+    'config',
     'Put a failed source back to its start-up test',
     {
       ...named,
@@ -108,13 +115,19 @@ export const ROUTES = {
       errors: ['source-unknown', 'source-unavailable', 'source-masked-out', 'source-not-failed'],
     },
   ),
-  ledger: route('GET', '/v1/ledger', 'read', 'The last kernel feeds, newest first, and the running totals', {
-    ...bare,
-    querystring: Type.Object({ limit: Type.Integer({ ...LEDGER_LIMIT }) }, closed),
-    answer: LedgerReportSchema,
-    errors: [],
-  }),
-  events: route('GET', '/v1/events', 'read', 'Kept events with a sequence above `after`, oldest first', {
+  ledger: route(
+    'GET',
+    '/v1/ledger',
+    'observe',
+    'The last kernel feeds, newest first, and the running totals',
+    {
+      ...bare,
+      querystring: Type.Object({ limit: Type.Integer({ ...LEDGER_LIMIT }) }, closed),
+      answer: LedgerReportSchema,
+      errors: [],
+    },
+  ),
+  events: route('GET', '/v1/events', 'observe', 'Kept events with a sequence above `after`, oldest first', {
     ...bare,
     querystring: Type.Object(
       {
@@ -129,7 +142,7 @@ export const ROUTES = {
   eventStream: route(
     'GET',
     '/v1/events/stream',
-    'read',
+    'observe',
     'A WebSocket of events, one JSON text frame each: first those kept above `after`, then each new one',
     {
       ...bare,
@@ -144,14 +157,14 @@ export const ROUTES = {
   configuration: route(
     'GET',
     '/v1/config',
-    'read',
+    'observe',
     'Each parameter: configured, in force and default, its origin and range, and when a change takes effect',
     { ...bare, answer: ConfigurationReportSchema, errors: [] },
   ),
   changeConfiguration: route(
     'PATCH',
     '/v1/config',
-    'change',
+    'config',
     'Change parameters: a value for each key, null for its default; durable before the answer, all or none',
     {
       ...bare,
@@ -169,7 +182,7 @@ export const ROUTES = {
   selfTest: route(
     'POST',
     '/v1/selftest',
-    'change',
+    'config',
     'Run the known-answer tests of the mixer on a scratch state',
     {
       ...bare,
@@ -178,7 +191,8 @@ export const ROUTES = {
     },
   ),
   ...EXTERNAL_ROUTES,
-  openApi: route('GET', '/openapi.json', 'open', 'This interface as an OpenAPI 3.1 document', {
+  ...ACCESS_ROUTES,
+  openApi: route('GET', '/openapi.json', 'known', 'This interface as an OpenAPI 3.1 document', {
     ...bare,
     answer: Type.Object({}, { additionalProperties: true }),
     errors: ['route-unknown'],

@@ -1,3 +1,4 @@
+import { ACCESS_SHAPES } from './access-shapes.ts';
 import { EXTERNAL_SHAPES } from './external-shapes.ts';
 import { integer, number, text, truth, type OutputShape } from './shape-entry.ts';
 
@@ -87,6 +88,7 @@ export const SHAPES = {
   sources: SOURCE,
   source: { ...SOURCE, kind: 'object', hint: 'simple' },
   ...EXTERNAL_SHAPES,
+  ...ACCESS_SHAPES,
   gate: { struct: 'Gate', kind: 'object', hint: 'simple', fields: GATE_FIELDS },
   feeds: {
     struct: 'KernelFeed',

@@ -1,8 +1,10 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { CREDENTIAL_LIMITS, CredentialRefusals } from '../api/auth/credential-refusals.ts';
 import { ControlSocket } from '../api/control-socket.ts';
 import { wipe } from '../base/bytes.ts';
+import { HttpInterface } from '../api/http-interface.ts';
 import { prepareSocketPlace } from '../api/socket-place.ts';
 import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
@@ -14,10 +16,12 @@ import { SOURCE_BITS } from '../base/names.ts';
 import { type EngineChannel, EngineClient } from '../engine/engine-client.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
+import { AccessRegistry } from '../service/access-registry.ts';
 import { EngineServedOutput } from '../service/engine-served-output.ts';
 import { FeedRecorder } from '../service/feed-recorder.ts';
 import { EntropyService } from '../service/entropy-service.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
+import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
 import { ExternalFeed } from './external-feed.ts';
@@ -52,7 +56,7 @@ const EVENTS_KEPT = 1000;
  *   ├─ state archive, configuration, feed ledger      ✗ refused archive: goes on, gate held closed
  *   ├─ engine: module, self-test, caches, sources     ✗ module-*, self-test-failed
  *   ├─ control socket                                 ✗ socket-path-too-long, runtime-dir-unusable
- *   ├─ EGD socket, listener for feeders               ✗ listen-failed, listen-needs-tls, tls-*
+ *   ├─ EGD socket, TCP listener: feed and routes      ✗ listen-failed, listen-needs-tls, tls-*
  *   └─ READY, gate open or not
  *   stop (once, whoever asks)
  *   ├─ control socket drains, feeders are told
@@ -158,24 +162,27 @@ export class Daemon {
     roomChanged = (roomBytes) => admission.roomChanged(roomBytes);
     this.#closers.push(() => feed.close());
     this.#reload = () => feed.reloadTls();
+    const passwords = new PasswordHasher(PASSWORD_HASHER_DEFAULTS, { random: random.fill });
+    const access = new AccessRegistry({ ...state, passwords, events: bus });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report },
-      { ...state, engine, feeders: registry, admission, output, bus, counters, clock },
+      { ...state, engine, feeders: registry, access, admission, output, bus, counters, clock },
     );
     registerLiveSettings(state.config, { engine, admission, log });
 
+    const refusals = new CredentialRefusals(CREDENTIAL_LIMITS, { events: bus, counters, clock });
+    const routes = await HttpInterface.open(
+      { openApiFile: path.join(installation.root, 'out', 'openapi.json') },
+      { service, tokens: state.tokens, refusals, clock, counters, log },
+    );
+    this.#closers.push(() => routes.close());
     const socket = await ControlSocket.open(
+      { runtimeDirectory: options.runtimeDirectory },
       {
-        runtimeDirectory: options.runtimeDirectory,
-        openApiFile: path.join(installation.root, 'out', 'openapi.json'),
-      },
-      {
-        service,
+        routes,
         uid,
         clock,
-        counters,
-        log,
         peerCredentials: hardware.addon ? (fd) => hardware.peerCredentials(fd) : undefined,
       },
     );
@@ -185,7 +192,8 @@ export class Daemon {
       { output, clock, counters, log },
     );
     this.#closers.push(() => egd.close());
-    await feed.listen();
+    this.#closers.push(() => feed.hangUp());
+    await feed.listen(routes);
     this.#closers.push(() => {
       bus.emit('daemon.stop');
       hardware.notify('STOPPING=1');

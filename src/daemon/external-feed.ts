@@ -1,4 +1,5 @@
 import { FeedServer, FEED_SERVER_DEFAULTS } from '../api/feed-server.ts';
+import type { HttpInterface } from '../api/http-interface.ts';
 import { TcpListener } from '../api/tcp-listener.ts';
 import type { TlsIdentityOptions } from '../api/tls-identity.ts';
 import type { Clock } from '../base/clock.ts';
@@ -115,13 +116,14 @@ export class ExternalFeed {
     return `${this.#listener?.url ?? `ws://${this.#options.listen}`}${FEED_PATH}`;
   }
 
-  /** From now on feeders may connect. @throws EntropyError as TcpListener.open does */
-  async listen(): Promise<void> {
+  /** From now on feeders may connect, and the routes are served. @throws EntropyError as TcpListener.open does */
+  async listen(routes: HttpInterface): Promise<void> {
     const { bus: events } = this.#dependencies;
     this.#listener = await TcpListener.open(this.#options, {
       ...this.#dependencies,
       events,
       feed: this.#server,
+      routes,
     });
   }
 
@@ -130,9 +132,14 @@ export class ExternalFeed {
     this.#listener?.reloadTls();
   }
 
+  /** Nobody can connect any more; resolves when all that were connected have gone. */
+  async hangUp(): Promise<void> {
+    await this.#listener?.close();
+  }
+
   /** Feeders are told, their sessions end with a signed record, and what must be remembered is written. */
   async close(): Promise<void> {
-    await this.#listener?.close();
+    await this.hangUp();
     await this.admission.close();
     await this.#memory.close();
   }

@@ -8,16 +8,20 @@ import type { DurableFiles } from '../durable/durable-files.ts';
 import { NodeFiles } from '../durable/node-files.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { FeedLedger } from '../kernel/feed-ledger.ts';
+import { Accounts } from '../state/accounts.ts';
 import { ConfigStore } from '../state/config-store.ts';
 import { Enrolment } from '../state/enrolment.ts';
 import { NoneWrapping } from '../state/root-key.ts';
 import { StateArchive } from '../state/state-archive.ts';
+import { Tokens } from '../state/tokens.ts';
 
 /** What stands in the state directory, opened; its lock is held. */
 export interface OpenedState {
   readonly archive: StateArchive;
   readonly config: ConfigStore;
   readonly enrolment: Enrolment;
+  readonly tokens: Tokens;
+  readonly accounts: Accounts;
   readonly files: DurableFiles;
   readonly ledger: FeedLedger;
   readonly report: StateReport;
@@ -49,6 +53,10 @@ export async function openState(
   onStop(() => archive.close());
   const enrolment = Enrolment.open({ archive, random, clock });
   onStop(() => enrolment.close());
+  const tokens = new Tokens({ archive, random, clock });
+  onStop(() => tokens.close());
+  const accounts = new Accounts({ archive, clock });
+  onStop(() => accounts.close());
   const config = ConfigStore.open({ flags, file: {} }, { archive });
   if (config.refused !== undefined) {
     events.emit('state.refused', { code: config.refused.code, because: config.refused.message });
@@ -58,5 +66,5 @@ export async function openState(
   if (ledger.setAside !== undefined) events.emit('ledger.damaged', { because: ledger.setAside.message });
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
   const report = { directory, encryptionMode: 'NONE' as const, refused: config.refused?.code ?? '' };
-  return { archive, config, enrolment, files, ledger, report };
+  return { archive, config, enrolment, tokens, accounts, files, ledger, report };
 }

@@ -26,6 +26,7 @@ import type {
 import type { EngineClient } from '../engine/engine-client.ts';
 import type { FeedLedger } from '../kernel/feed-ledger.ts';
 import type { ConfigStore } from '../state/config-store.ts';
+import type { AccessRegistry } from './access-registry.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { FeederRegistry } from './feeder-registry.ts';
 import type { ServedOutput } from './served-output.ts';
@@ -38,6 +39,7 @@ export interface EntropyServiceOptions {
 export interface EntropyServiceDependencies {
   readonly engine: EngineClient;
   readonly feeders: FeederRegistry;
+  readonly access: AccessRegistry;
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
   readonly output: ServedOutput;
@@ -50,6 +52,7 @@ export interface EntropyServiceDependencies {
 
 /** All that the interfaces can ask of the daemon, put together from its parts. */
 export class EntropyService implements ControlService {
+  readonly access: AccessRegistry;
   readonly #options: EntropyServiceOptions;
   readonly #engine: EngineClient;
   readonly #feeders: FeederRegistry;
@@ -67,6 +70,7 @@ export class EntropyService implements ControlService {
 
   constructor(options: EntropyServiceOptions, dependencies: EntropyServiceDependencies) {
     this.#options = options;
+    this.access = dependencies.access;
     this.#engine = dependencies.engine;
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;

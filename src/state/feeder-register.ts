@@ -1,12 +1,12 @@
 import { EntropyError } from '../base/errors.ts';
 import {
   isInteger,
-  isObject,
   MAXIMUM_FEEDER_ID,
   MAXIMUM_FEEDERS,
   recordFrom,
   type FeederRecord,
 } from './feeder-record.ts';
+import { decodeJsonDocument, encodeJsonDocument } from './json-document.ts';
 
 /** The document of all feeders but their keys: JSON, with the id that the next one gets. */
 
@@ -20,16 +20,12 @@ const NAME = 'feeders.json';
 const VERSION = 1;
 
 export function encodeRegister(register: FeederRegister): Buffer {
-  return Buffer.from(`${JSON.stringify({ version: VERSION, ...register }, null, 1)}\n`);
+  return encodeJsonDocument(VERSION, register);
 }
 
 /** Throws `state-damaged`, `state-version-newer`. */
 export function decodeRegister(document: Buffer): FeederRegister {
-  const content = parseJson(document);
-  if (!isObject(content) || !Number.isInteger(content.version)) throw damaged('is not a list of feeders');
-  if (content.version !== VERSION)
-    throw new EntropyError('state-version-newer', `${NAME} has version ${String(content.version)}`);
-  const { nextId, feeders } = content;
+  const { nextId, feeders } = decodeJsonDocument(NAME, VERSION, document);
   if (!isInteger(nextId, 1, MAXIMUM_FEEDER_ID + 1) || !Array.isArray(feeders))
     throw damaged('is not a list of feeders');
   const records = feeders.map(recordFrom).filter((record) => record !== undefined);
@@ -55,14 +51,6 @@ function isConsistent(records: readonly FeederRecord[], nextId: number): boolean
     distinct(records.map(({ name }) => name)) &&
     records.every(({ id }) => id < nextId)
   );
-}
-
-function parseJson(document: Buffer): unknown {
-  try {
-    return JSON.parse(document.toString('utf8'));
-  } catch (error) {
-    throw new EntropyError('state-damaged', `${NAME} is not JSON`, { cause: error });
-  }
 }
 
 function damaged(what: string): EntropyError {

@@ -8,8 +8,10 @@ import {
   type ControlSocketDependencies,
   type ControlSocketOptions,
 } from '../../src/api/control-socket.ts';
+import { HttpInterface, type HttpInterfaceOptions } from '../../src/api/http-interface.ts';
 import { SystemClock } from '../../src/base/clock.ts';
 import { Counters } from '../../src/base/counters.ts';
+import { fakeCredentials, type FakeTokens } from './credentials-fake.ts';
 import { FakeControlService, silentLog } from './fake-control-service.ts';
 
 export const OWN_UID = process.getuid?.() ?? 0;
@@ -19,6 +21,7 @@ export interface ControlBench {
   readonly socket: ControlSocket;
   readonly service: FakeControlService;
   readonly counters: Counters;
+  readonly tokens: FakeTokens;
 }
 
 export async function temporaryDirectory(): Promise<string> {
@@ -27,25 +30,23 @@ export async function temporaryDirectory(): Promise<string> {
 
 /** A control socket with a fake service behind it, in a folder of its own. */
 export async function openBench(
-  options: Partial<ControlSocketOptions> = {},
-  dependencies: Partial<ControlSocketDependencies> = {},
+  options: Partial<ControlSocketOptions & HttpInterfaceOptions> = {},
+  dependencies: Partial<Omit<ControlSocketDependencies, 'routes'>> = {},
 ): Promise<ControlBench> {
   const directory = options.runtimeDirectory ?? (await temporaryDirectory());
   const service = new FakeControlService();
   const counters = new Counters();
-  const socket = await ControlSocket.open(
-    { openApiFile: undefined, ...options, runtimeDirectory: directory },
-    {
-      service,
-      uid: OWN_UID,
-      peerCredentials: undefined,
-      clock: new SystemClock(),
-      counters,
-      log: silentLog,
-      ...dependencies,
-    },
+  const clock = dependencies.clock ?? new SystemClock();
+  const credentials = fakeCredentials(clock, counters);
+  const routes = await HttpInterface.open(
+    { openApiFile: undefined, ...options },
+    { service, clock, counters, log: silentLog, ...credentials },
   );
-  return { directory, socket, service, counters };
+  const socket = await ControlSocket.open(
+    { ...options, runtimeDirectory: directory },
+    { routes, uid: OWN_UID, peerCredentials: undefined, clock, ...dependencies },
+  );
+  return { directory, socket, service, counters, tokens: credentials.tokens };
 }
 
 export async function closeBench({ socket, directory }: ControlBench): Promise<void> {

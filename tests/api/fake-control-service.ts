@@ -20,6 +20,7 @@ import type {
   StatusReport,
 } from '../../src/contract/outputs.ts';
 import { parseChange } from '../../src/contract/parameters.ts';
+import { FakeAccessService } from './fake-access-service.ts';
 import { sampleConfiguration } from './sample-configuration.ts';
 import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders } from './sample-external.ts';
 
@@ -163,6 +164,10 @@ export class FakeControlService implements ControlService {
   receipts: ReceiptKeyReport = SAMPLE_RECEIPT_KEY;
   /** Every buffer of bytes that was answered, to see that it was wiped. */
   readonly answeredBytes: Uint8Array[] = [];
+  readonly access = new FakeAccessService((name, given, answer) => {
+    this.#answer(name, given, undefined);
+    return answer();
+  }, this.answeredBytes);
   /** Copies of the keys that came in, and the buffers they came in. */
   readonly importedKeys: { readonly copy: Uint8Array; readonly given: Uint8Array }[] = [];
   /** Thrown by every call instead of an answer. */

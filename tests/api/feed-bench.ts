@@ -28,6 +28,7 @@ import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { FakeFeedPort, FakeMarks, FakeSeen } from '../service/feed-fakes.ts';
+import { fakeRoutes } from './credentials-fake.ts';
 import { silentLog } from './fake-control-service.ts';
 
 /** A whole feed server on a loopback port: real sockets and codecs, a fake engine behind it, and time that stands still. */
@@ -100,9 +101,10 @@ export class FeedBench {
     );
     admission.roomChanged(port.roomBytes);
     const server = new FeedServer({ ...FEED_SERVER_DEFAULTS, ...options.server }, { ...shared, admission });
+    const routes = await fakeRoutes(usedClock, counters);
     const listener = await TcpListener.open(
       { listen: '127.0.0.1:0', runtimeDirectory: directory },
-      { feed: server, clock: usedClock, events, counters },
+      { feed: server, routes, clock: usedClock, events, counters },
     );
     const made = { clock, enrolment, directory, port, events, counters, marks, seen };
     return new FeedBench({ ...made, admission, server, listener });

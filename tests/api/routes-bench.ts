@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import { Check } from 'typebox/schema';
+import { Authenticator } from '../../src/api/auth/authenticator.ts';
 import type { ControlApp } from '../../src/api/control-app.ts';
 import { Peers } from '../../src/api/peers.ts';
 import { buildServer } from '../../src/api/server.ts';
@@ -7,6 +8,8 @@ import { Counters } from '../../src/base/counters.ts';
 import { ERRORS, type ErrorCode } from '../../src/base/errors.ts';
 import type { PeerAccess } from '../../src/contract/control-service.ts';
 import { ProblemSchema } from '../../src/contract/outputs.ts';
+import { FakeClock } from '../fakes/fake-clock.ts';
+import { fakeCredentials } from './credentials-fake.ts';
 import { FakeControlService } from './fake-control-service.ts';
 
 export interface Bench {
@@ -26,7 +29,10 @@ export function bench(access: PeerAccess = 'change', openApiFile?: string): Benc
   const log = { debug: keep, info: keep, warn: keep, error: keep };
   const peers = new Peers();
   peers.of = () => ({ name: 'uid 7, pid 8', access });
-  return { app: buildServer({ openApiFile }, { service, peers, counters, log }), service, counters, logged };
+  const credentials = fakeCredentials(new FakeClock(), counters);
+  const authenticator = new Authenticator({ ...credentials, peers });
+  const app = buildServer({ openApiFile }, { service, authenticator, counters, log });
+  return { app, service, counters, logged };
 }
 
 export function assertProblem(

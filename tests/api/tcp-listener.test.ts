@@ -12,6 +12,7 @@ import { Counters } from '../../src/base/counters.ts';
 import { FEED_SUBPROTOCOL } from '../../src/protocol/limits.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { rejectsWith, throwsWith } from '../rejects.ts';
+import { fakeRoutes } from './credentials-fake.ts';
 import { FeedBench } from './feed-bench.ts';
 
 /** The listener in front of the feed: where it listens, and whom it refuses before there is a session. */
@@ -100,7 +101,10 @@ test('the address file tells the chosen port, and goes with the listener', async
   const directory = await mkdtemp(path.join(tmpdir(), 'listen-'));
   const feed = { upgrade: () => undefined, close: () => Promise.resolve() };
   const events = { emit: () => undefined };
-  const dependencies = { feed, events, clock: new FakeClock(), counters: new Counters() };
+  const clock = new FakeClock();
+  const counters = new Counters();
+  const routes = await fakeRoutes(clock, counters);
+  const dependencies = { feed, routes, events, clock, counters };
   const listener = await TcpListener.open(
     { listen: 'localhost:0', runtimeDirectory: directory },
     dependencies,

@@ -19,6 +19,7 @@ import { pinOf, readTlsPair, type TlsPairFiles } from '../../src/base/tls-files.
 import { DAY_MS, writePair } from '../base/tls-pair.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { rejectsWith, throwsWith } from '../rejects.ts';
+import { fakeRoutes } from './credentials-fake.ts';
 
 /** The listener with TLS: real sockets on the loopback, and a feed that keeps what it is handed. */
 
@@ -59,6 +60,7 @@ async function open(
         upgrade: (_request, socket) => void socket.write('HTTP/1.1 101 Mine\r\n\r\n'),
         close: () => Promise.resolve(),
       },
+      routes: await fakeRoutes(clock, counters),
       clock,
       counters,
       events: { emit: (id, detail = {}) => void told.push([id, detail]) },
@@ -318,6 +320,7 @@ test('closing waits for nobody who hangs in a handshake', async () => {
     },
     {
       feed: { upgrade: () => undefined, close: () => Promise.resolve() },
+      routes: await fakeRoutes(clock, counters),
       clock,
       counters,
       events: { emit: () => undefined },

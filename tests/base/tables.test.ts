@@ -6,7 +6,9 @@ import { ERRORS, EXIT, EntropyError, isEntropyError, isErrorCode } from '../../s
 import { EVENTS } from '../../src/base/events.ts';
 
 const source = readdirSync(new URL('../../src', import.meta.url), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts') && !/base\/(errors|events|counters)\.ts$/.test(name))
+  .filter(
+    (name) => name.endsWith('.ts') && !/base\/([a-z-]*errors|error-table|events|counters)\.ts$/.test(name),
+  )
   .map((name) => readFileSync(new URL(`../../src/${name}`, import.meta.url), 'utf8'))
   .join('\n');
 

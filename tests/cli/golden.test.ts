@@ -38,6 +38,12 @@ const REST: Partial<Record<CommandName, string>> = {
   selfSigned: ' --cert cert.pem --key key.pem --name lab.example',
   showReceipts: ' receipts',
   verifyReceipts: ' receipts',
+  createToken: ' new --scope random,observe --expires 90d --output new.token',
+  revokeToken: ' dashboard',
+  addAccount: ' -i new --password-file password',
+  removeAccount: ' -i hsm-1',
+  setPassword: ' -i hsm-1 --password-file password',
+  setRole: ' -i hsm-1 -r ReadOnly',
 };
 
 /** Runs the lines against a daemon with this service, and gives their transcript. */
@@ -64,6 +70,7 @@ async function session(
 async function workplace(): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), 'cli-'));
   await writeFile(path.join(directory, 'receipts'), sampleReceipts());
+  await writeFile(path.join(directory, 'password'), 'correct horse\n', { mode: 0o600 });
   return directory;
 }
 
@@ -246,6 +253,13 @@ test('errors of the command line', async () => {
     'mixer feeder enroll hsm -c noise -b 1 --max-rate 31',
     'mixer feeder disable',
     'mixer receipt show',
+    'mixer token create t',
+    'mixer token create T -s observe -o t',
+    'mixer token create t -s observe,write -o t',
+    'mixer token create t -s observe -e 59 -o t',
+    'system account add -i new',
+    'system account add -i new -p none',
+    'system permission set -i new -r Root',
     'system entropyd set',
     'system entropyd set --memory-cache-size 63',
     'system entropyd set --memory-cache-size 65537',

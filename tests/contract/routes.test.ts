@@ -4,7 +4,8 @@ import { Check } from 'typebox/schema';
 import { ERRORS } from '../../src/base/errors.ts';
 import { problemOf } from '../../src/contract/problem.ts';
 import { ProblemSchema } from '../../src/contract/outputs.ts';
-import { COMMON_ERRORS, type RouteEntry } from '../../src/contract/route.ts';
+import { ACCESS_RULES } from '../../src/contract/route-access.ts';
+import { allErrors, COMMON_ERRORS, type RouteEntry } from '../../src/contract/route.ts';
 import { REASON, ROUTE_NAMES, ROUTES } from '../../src/contract/routes.ts';
 
 const routes = ROUTE_NAMES.map((name): [string, RouteEntry] => [name, ROUTES[name]]);
@@ -30,13 +31,38 @@ test('what a schema of a request does not name is refused', () => {
   }
 });
 
-test('only reads may be open, and only GET reads', () => {
-  for (const [name, { method, access }] of routes) assert.is(method === 'GET', access !== 'change', name);
+test('only GET reads', () => {
+  for (const [name, { method, access }] of routes)
+    assert.is(method === 'GET', ['none', 'read'].includes(ACCESS_RULES[access].peer), name);
+});
+
+test('health and readiness are open, and nothing else', () => {
+  const open = routes.filter(([, { access }]) => access === 'open').map(([name]) => name);
+  assert.equal(open, ['health', 'ready']);
+});
+
+test('what makes keys, tokens and accounts is of the control socket alone', () => {
+  const local = routes
+    .filter(([, { access }]) => ACCESS_RULES[access].token === 'none')
+    .map(([name]) => name);
+  assert.equal(local, [
+    'enrollFeeder',
+    'rotateFeeder',
+    'tokens',
+    'createToken',
+    'revokeToken',
+    'accounts',
+    'addAccount',
+    'setPassword',
+    'setRole',
+    'removeAccount',
+  ]);
 });
 
 test('each error that a route may answer has the problem schema under its status', () => {
-  for (const [name, { errors, schema }] of routes) {
-    for (const code of [...errors, ...COMMON_ERRORS]) {
+  for (const [name, entry] of routes) {
+    const { errors, schema } = entry;
+    for (const code of allErrors(entry)) {
       assert.is(schema.response[ERRORS[code].http], ProblemSchema, `${name} ${code}`);
     }
     assert.is(new Set(errors).size, errors.length, name);
@@ -44,7 +70,9 @@ test('each error that a route may answer has the problem schema under its status
 });
 
 test('only what changes the state of the daemon takes the right to change', () => {
-  const changing = routes.filter(([, { access }]) => access === 'change').map(([name]) => name);
+  const changing = routes
+    .filter(([, { access }]) => ACCESS_RULES[access].peer === 'change')
+    .map(([name]) => name);
   assert.equal(changing, [
     'overrideGate',
     'restoreGate',
@@ -57,6 +85,12 @@ test('only what changes the state of the daemon takes the right to change', () =
     'disableFeeder',
     'enableFeeder',
     'revokeFeeder',
+    'createToken',
+    'revokeToken',
+    'addAccount',
+    'setPassword',
+    'setRole',
+    'removeAccount',
   ]);
 });
 

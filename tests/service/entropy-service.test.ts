@@ -13,6 +13,7 @@ import { FeedLedger } from '../../src/kernel/feed-ledger.ts';
 import type { Feed } from '../../src/kernel/pool-feeder.ts';
 import { cacheParticipant, feedSettings, liveParticipant } from '../../src/service/apply-config.ts';
 import { FeedRecorder } from '../../src/service/feed-recorder.ts';
+import type { AccessRegistry } from '../../src/service/access-registry.ts';
 import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
 import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
@@ -82,9 +83,10 @@ async function withService(
     availableBits: () => Promise.resolve(0),
   };
   const feeders = { list: () => [] } as unknown as FeederRegistry;
+  const access = {} as unknown as AccessRegistry;
   const service = new EntropyService(
     { version: '1.2.3', state },
-    { engine, feeders, admission, output, ledger, config, bus, counters, clock },
+    { engine, feeders, access, admission, output, ledger, config, bus, counters, clock },
   );
   const recorder = new FeedRecorder({ ledger, events: bus, counters });
   try {

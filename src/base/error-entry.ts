@@ -31,6 +31,7 @@ export const EXIT = {
   connection: 11,
   authentication: 12,
   input: 13,
+  differs: 14,
   internal: 70,
 } as const;
 

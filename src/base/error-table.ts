@@ -90,6 +90,20 @@ export const ERRORS = {
     'The parameter can be read but not set.',
     'Leave it out of the request.',
   ),
+  'config-file-refused': entry(
+    500,
+    EXIT.stateRefused,
+    false,
+    'The configuration file cannot be read, or others than its owner could have written it.',
+    'Make it a regular file of root, mode 0644 or stricter, or name another with --config.',
+  ),
+  'config-file-invalid': entry(
+    400,
+    EXIT.usage,
+    false,
+    'The configuration file does not fit its format.',
+    'The detail names line and setting. It takes paths, listener and TLS; parameters are changed with `entropyctl mixer config apply`.',
+  ),
   'event-lost': entry(
     410,
     EXIT.failed,

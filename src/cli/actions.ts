@@ -18,7 +18,13 @@ import { numberOf, optionalNumberOf, succeeded, type Answer, type Surroundings }
 import type { Invocation } from './command-line.ts';
 import type { ControlClient } from './control-client.ts';
 import { completion } from './completion.ts';
-import { changeOf, entropydSettings, overriddenNote } from './entropyd-actions.ts';
+import {
+  applyConfiguration,
+  changeConfiguration,
+  exportConfiguration,
+  listConfiguration,
+} from './configuration-actions.ts';
+import { changeOf, entropydSettings } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
@@ -94,10 +100,11 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       };
     }
     case 'config':
-      return succeeded(
-        invocation,
-        ...(await client.call(ROUTES.configuration)).parameters.map(rows.parameterRow),
-      );
+      return listConfiguration(invocation, surroundings);
+    case 'exportConfiguration':
+      return exportConfiguration(surroundings);
+    case 'applyConfiguration':
+      return applyConfiguration(invocation, surroundings);
     case 'kernelSettings':
       return kernelSettings(invocation, surroundings);
     case 'entropydSettings':
@@ -164,13 +171,6 @@ function testExitOf({ state }: SourceReport): number {
 
 const READY_POLL_MS = 250;
 const READY_CALL_TIMEOUT_MS = 5_000;
-
-/** What is stored and yet not in force is told: a flag or file of the daemon wins over it. */
-async function changeConfiguration(client: ControlClient, change: object): Promise<Answer> {
-  const { parameters } = await client.call(ROUTES.changeConfiguration, { body: change });
-  const note = overriddenNote(parameters, Object.keys(change));
-  return { output: null, ...(note !== '' && { note }), exit: EXIT.ok };
-}
 
 async function externalAnswer(invocation: Invocation, client: ControlClient): Promise<Answer> {
   const report = await client.call(ROUTES.external);

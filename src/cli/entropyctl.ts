@@ -2,6 +2,7 @@ import path from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { EXIT } from '../base/errors.ts';
 import { SystemClock } from '../base/clock.ts';
+import { CONFIGURATION_FILE } from '../contract/start-settings.ts';
 import { run } from './main.ts';
 
 /** The program: the only file of the control command that touches the process. */
@@ -19,6 +20,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stderr: (text) => process.stderr.write(text),
   environment: process.env,
   uid: process.getuid?.() ?? 0,
+  configurationFile: CONFIGURATION_FILE,
   workingDirectory: process.cwd(),
   clock: new SystemClock(),
   version: packageJson.version,

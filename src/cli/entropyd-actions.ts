@@ -14,22 +14,6 @@ export async function entropydSettings(invocation: Invocation, { client }: Surro
   return succeeded(invocation, settingsRow(parameters, asked));
 }
 
-/** Which of the changed values are stored and yet not in force, because a flag or file wins; empty when all are. */
-export function overriddenNote(
-  parameters: ConfigurationReport['parameters'],
-  keys: readonly string[],
-): string {
-  const overridden = parameters.filter(
-    ({ name, origin }) => keys.includes(name) && (origin === 'flag' || origin === 'file'),
-  );
-  return overridden
-    .map(
-      ({ name, origin, configured }) =>
-        `${name} is stored, but a ${origin} keeps it at ${String(configured)}.`,
-    )
-    .join('\n');
-}
-
 function settingsRow(
   parameters: ConfigurationReport['parameters'],
   asked: 'default' | 'configured',

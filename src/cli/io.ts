@@ -12,6 +12,8 @@ export interface Io {
   readonly stderr: (text: string) => void;
   readonly environment: Environment;
   readonly uid: number;
+  /** Of the daemon: it may say where its control socket is. */
+  readonly configurationFile: string;
   /** Where relative paths begin. */
   readonly workingDirectory: string;
   readonly clock: Clock;

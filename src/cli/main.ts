@@ -1,6 +1,8 @@
-import { EntropyError, EXIT, isEntropyError, messageOf } from '../base/errors.ts';
+import { EntropyError, errnoOf, EXIT, isEntropyError, messageOf } from '../base/errors.ts';
+import { COMMANDS } from '../contract/commands.ts';
 import { runtimeDirectory } from '../contract/directories.ts';
 import { SHAPES } from '../contract/shapes.ts';
+import { readStartSettings } from '../contract/start-settings.ts';
 import { answerOf } from './actions.ts';
 import { parseCommandLine, type Invocation } from './command-line.ts';
 import { ControlClient } from './control-client.ts';
@@ -36,8 +38,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function runCommand(invocation: Invocation, io: Io): Promise<number> {
   try {
-    const directory = invocation.runtimeDirectory ?? runtimeDirectory(io.environment, io.uid);
-    const client = new ControlClient({ runtimeDirectory: directory }, { clock: io.clock });
+    const client = new ControlClient({ runtimeDirectory: directoryOf(invocation, io) }, { clock: io.clock });
     if (invocation.options.get('follow') === true) return await follow(invocation, client, io);
     const { output, text, note, exit } = await answerOf(invocation, {
       client,
@@ -52,6 +53,23 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
     return exit;
   } catch (error) {
     return report(error, invocation, io);
+  }
+}
+
+/** Where the daemon's socket is: as told, as the daemon's own file has it, or by default. */
+function directoryOf({ command, runtimeDirectory: told }: Invocation, io: Io): string {
+  const asked = COMMANDS[command].route !== null;
+  const configured = told ?? (asked ? configuredDirectory(io) : undefined);
+  return configured ?? runtimeDirectory(io.environment, io.uid);
+}
+
+/** A file that this user may not read tells nothing; one that others could have written must not choose the daemon. */
+function configuredDirectory({ configurationFile, uid }: Io): string | undefined {
+  try {
+    return readStartSettings(configurationFile, uid)?.['runtime-dir'];
+  } catch (error) {
+    if (error instanceof EntropyError && errnoOf(error.cause) === 'EACCES') return undefined;
+    throw error;
   }
 }
 

@@ -11,6 +11,7 @@ import type {
   SourceReport,
   StatusReport,
 } from '../contract/outputs.ts';
+import type { StartSettingReport } from '../contract/start-settings.ts';
 import type { FlatRow, Row } from './formatters/output.ts';
 import { timeText } from './times.ts';
 
@@ -132,6 +133,13 @@ export function parameterRow(parameter: ParameterReport): FlatRow {
     takesEffect: takesEffect === 'now' ? 'at once' : 'at the next start',
     description,
   };
+}
+
+/** Paths and listener beside the parameters: only another start changes them. */
+export function startSettingRow(setting: StartSettingReport): FlatRow {
+  const { name, value, takes, origin, default: initial, description } = setting;
+  const takesEffect = 'at the next start';
+  return { name, value, runtime: value, origin, range: takes, default: initial, takesEffect, description };
 }
 
 /** One code or event, or the whole of both tables; undefined when there is none of that name. */

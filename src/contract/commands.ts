@@ -1,6 +1,7 @@
 import { SOURCE_NAMES } from '../base/names.ts';
 import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.ts';
 import { ACCESS_COMMANDS } from './access-commands.ts';
+import { CONFIGURATION_COMMANDS } from './configuration-commands.ts';
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
@@ -68,14 +69,7 @@ const SOURCE_ARGUMENT = {
 } as const satisfies ArgumentEntry;
 
 export const COMMANDS = {
-  config: {
-    words: ['mixer', 'config', 'list'],
-    summary:
-      'List each parameter with its value, where that came from, its range and when a change takes effect',
-    options: [],
-    route: 'configuration',
-    output: SHAPES.parameters,
-  },
+  ...CONFIGURATION_COMMANDS,
   events: {
     words: ['mixer', 'events'],
     summary: 'List the events that the daemon keeps, oldest first',

@@ -5,14 +5,16 @@ import {
   rangeOf,
   type Configuration,
   type Parameter,
+  type PartialConfiguration,
   type ResolvedConfiguration,
 } from './parameters.ts';
 
 /** The answer to GET /v1/config: what is configured and where that came from, beside what is in force. */
 export function configurationReport(
   configured: ResolvedConfiguration,
+  stored: PartialConfiguration,
   runtime: Configuration,
-): ConfigurationReport {
+): Pick<ConfigurationReport, 'parameters'> {
   const parameters = PARAMETER_KEYS.map((key) => {
     const parameter: Parameter = PARAMETERS[key];
     return {
@@ -22,6 +24,7 @@ export function configurationReport(
       configured: configured.values[key],
       runtime: runtime[key],
       default: parameter.default,
+      stored: stored[key] ?? null,
       origin: configured.origins[key],
       range: rangeOf(key),
       takesEffect: parameter.kind === 'live' ? ('now' as const) : parameter.kind,

@@ -236,6 +236,9 @@ export const ParameterReportSchema = Type.Object(
     configured: ParameterValueSchema,
     runtime: Type.Union([Type.Integer(), Type.Boolean()], { description: 'The value in force now' }),
     default: ParameterValueSchema,
+    stored: Type.Union([ParameterValueSchema, Type.Null()], {
+      description: 'What the state archive holds, in force unless a flag or file wins; null: the default',
+    }),
     origin: oneOf('flag', 'file', 'store', 'default'),
     range: Type.String({ description: 'The values it takes, for people' }),
     takesEffect: oneOf('now', 'next-start'),
@@ -244,8 +247,28 @@ export const ParameterReportSchema = Type.Object(
 );
 export type ParameterReport = Static<typeof ParameterReportSchema>;
 
+export const StartSettingReportSchema = Type.Object(
+  {
+    name: Type.String({ description: 'As a flag and in the configuration file' }),
+    takes: Type.String({ description: 'What stands for its value, for people' }),
+    description: Type.String(),
+    value: Type.String({ description: 'Empty when it has none' }),
+    default: Type.String(),
+    origin: oneOf('flag', 'file', 'default'),
+  },
+  closed,
+);
+
 export const ConfigurationReportSchema = Type.Object(
-  { parameters: Type.Array(ParameterReportSchema) },
+  {
+    parameters: Type.Array(ParameterReportSchema),
+    startSettings: Type.Array(StartSettingReportSchema, {
+      description: 'Paths and listener, which the daemon was started with and which are never stored',
+    }),
+    refused: Type.String({
+      description: 'Code of the error that made the stored values be refused; empty when they were read',
+    }),
+  },
   closed,
 );
 export type ConfigurationReport = Static<typeof ConfigurationReportSchema>;

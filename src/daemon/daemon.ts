@@ -166,7 +166,7 @@ export class Daemon {
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
-      { version: installation.version, state: state.report },
+      { version: installation.version, state: state.report, startSettings: options.startSettings },
       { ...state, engine, feeders: registry, access, admission, output, bus, counters, clock },
     );
     registerLiveSettings(state.config, { engine, admission, log });

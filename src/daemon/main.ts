@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import manifest from '../../package.json' with { type: 'json' };
 import { SystemClock } from '../base/clock.ts';
 import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
+import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
 import { type DaemonOptions, helpText, parseCommandLine } from './options.ts';
@@ -16,7 +17,9 @@ await main();
 async function main(): Promise<void> {
   try {
     const uid = process.getuid?.() ?? -1;
-    const invocation = parseCommandLine(process.argv.slice(2), process.env, uid);
+    const invocation = parseCommandLine(process.argv.slice(2), process.env, uid, (file) =>
+      readStartSettings(file, uid),
+    );
     if (invocation.kind === 'help') return void process.stdout.write(helpText());
     if (invocation.kind === 'version')
       return void process.stdout.write(`entropyd ${installation().version}\n`);

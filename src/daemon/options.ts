@@ -9,6 +9,13 @@ import {
   type PartialConfiguration,
   rangeOf,
 } from '../contract/parameters.ts';
+import {
+  CONFIGURATION_FILE,
+  START_SETTING_NAMES,
+  startSettingReports,
+  type StartSettingReport,
+  type StartSettings,
+} from '../contract/start-settings.ts';
 
 export interface DaemonOptions {
   readonly stateDirectory: string;
@@ -23,6 +30,8 @@ export interface DaemonOptions {
   readonly logLevel: LogLevel;
   /** Forces a build of the mixer module, for support; the best one otherwise. */
   readonly mixerBuild: 'simd' | 'scalar' | 'debug' | undefined;
+  /** Paths and listener once more, each with its origin, for who asks. */
+  readonly startSettings: readonly StartSettingReport[];
 }
 
 export interface TlsOptions {
@@ -57,27 +66,43 @@ const PARAMETER_FLAGS = [
   'servedDrawLimitBitsPerSecond',
 ] as const satisfies readonly ParameterKey[];
 
+/** Gives the settings of a configuration file; undefined when there is none. */
+export type ReadStartSettings = (file: string) => StartSettings | undefined;
+
 /**
- * @throws EntropyError usage, parameter-invalid
+ * @throws EntropyError usage, parameter-invalid, config-file-invalid, config-file-refused
  */
-export function parseCommandLine(argv: readonly string[], environment: Environment, uid: number): Invocation {
-  const values = parsed(argv);
-  if (values.help === true) return { kind: 'help' };
-  if (values.version === true) return { kind: 'version' };
+export function parseCommandLine(
+  argv: readonly string[],
+  environment: Environment,
+  uid: number,
+  readFile: ReadStartSettings,
+): Invocation {
+  const flags = parsed(argv);
+  if (flags.help === true) return { kind: 'help' };
+  if (flags.version === true) return { kind: 'version' };
+  const file = fileSettings(flags, readFile);
+  const values: Values = { ...file, ...flags };
   if (text(values['encryption-mode'], 'none') !== 'none') {
     throw new EntropyError('usage', '--encryption-mode takes none: sealing to a TPM is not built yet');
   }
+  const defaults = {
+    'state-dir': stateDirectory(environment, uid),
+    'runtime-dir': runtimeDirectory(environment, uid),
+    listen: DEFAULT_LISTEN,
+  };
   return {
     kind: 'run',
     options: {
-      stateDirectory: text(values['state-dir'], stateDirectory(environment, uid)),
-      runtimeDirectory: text(values['runtime-dir'], runtimeDirectory(environment, uid)),
-      listen: text(values.listen, DEFAULT_LISTEN),
+      stateDirectory: text(values['state-dir'], defaults['state-dir']),
+      runtimeDirectory: text(values['runtime-dir'], defaults['runtime-dir']),
+      listen: text(values.listen, defaults.listen),
       tls: tlsOptions(values),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
       mixerBuild: forcedBuild(environment.ENTROPY_MIXER_WASM),
+      startSettings: startSettingReports(settingsOf(flags), file, defaults),
     },
   };
 }
@@ -92,6 +117,9 @@ export function helpText(): string {
 Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreground; SIGTERM or SIGINT ends it in order.
 
 Options:
+  --config=FILE
+        Takes paths, listener and TLS, one \`name = value\` a line, from this file, below the flags. Default
+        ${CONFIGURATION_FILE} where there is one; none reads none.
   --state-dir=DIR
         Configuration archive, feed ledger and caches. Default $STATE_DIRECTORY, /var/lib/entropy-mixer for root,
         else $XDG_STATE_HOME/entropy-mixer.
@@ -129,6 +157,7 @@ function parsed(argv: readonly string[]): Values {
       strict: true,
       allowPositionals: false,
       options: {
+        config: string,
         'state-dir': string,
         'runtime-dir': string,
         listen: string,
@@ -146,6 +175,24 @@ function parsed(argv: readonly string[]): Values {
   } catch (error) {
     throw new EntropyError('usage', messageOf(error), { cause: error });
   }
+}
+
+/** `--config none` reads none; a file that is named must be there. */
+function fileSettings(flags: Values, readFile: ReadStartSettings): StartSettings {
+  const named = text(flags.config, CONFIGURATION_FILE);
+  if (named === 'none') return {};
+  const found = readFile(named);
+  if (found === undefined && flags.config !== undefined)
+    throw new EntropyError('config-file-refused', `${named} is not there`);
+  return found ?? {};
+}
+
+function settingsOf(flags: Values): StartSettings {
+  const given = START_SETTING_NAMES.flatMap((name) => {
+    const value = flags[name];
+    return typeof value === 'string' ? [[name, value] as const] : [];
+  });
+  return Object.fromEntries(given);
 }
 
 function parameterFlags(values: Values): PartialConfiguration {

@@ -4,6 +4,7 @@ import { EntropyError } from '../base/errors.ts';
 import type { EventBus, EventRecord } from '../base/events.ts';
 import { GATE_REASONS, SOURCE_NAMES, type GateReason, type SourceName } from '../base/names.ts';
 import { configurationReport } from '../contract/configuration-report.ts';
+import type { StartSettingReport } from '../contract/start-settings.ts';
 import type {
   ControlService,
   EventPage,
@@ -34,6 +35,7 @@ import type { ServedOutput } from './served-output.ts';
 export interface EntropyServiceOptions {
   readonly version: string;
   readonly state: StateReport;
+  readonly startSettings: readonly StartSettingReport[];
 }
 
 export interface EntropyServiceDependencies {
@@ -141,14 +143,17 @@ export class EntropyService implements ControlService {
   }
 
   configuration(): ConfigurationReport {
-    const { values, origins, running } = this.#config;
-    return configurationReport({ values, origins }, running);
+    const { values, origins, running, stored, refused } = this.#config;
+    return {
+      ...configurationReport({ values, origins }, stored, running),
+      startSettings: [...this.#options.startSettings],
+      refused: refused?.code ?? '',
+    };
   }
 
   async changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport> {
-    await this.#config.change(patch);
-    const keys = Object.keys(patch as object).join(', ');
-    this.#bus.emit('config.changed', { keys, by: peer.name });
+    const changed = await this.#config.change(patch);
+    if (changed.length > 0) this.#bus.emit('config.changed', { keys: changed.join(', '), by: peer.name });
     return this.configuration();
   }
 

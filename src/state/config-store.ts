@@ -9,6 +9,7 @@ import {
   type Configuration,
   type ConfigurationChange,
   type ConfigurationLayers,
+  type ParameterKey,
   type PartialConfiguration,
   type ResolvedConfiguration,
 } from '../contract/parameters.ts';
@@ -82,6 +83,11 @@ export class ConfigStore {
     return this.#running;
   }
 
+  /** What the archive holds, overridden or not. */
+  get stored(): PartialConfiguration {
+    return this.#stored;
+  }
+
   get origins(): ResolvedConfiguration['origins'] {
     return this.#resolved.origins;
   }
@@ -94,16 +100,19 @@ export class ConfigStore {
   /**
    * Changes some stored values (null: back to the default). Every part prepares, then the values become durable, then
    * every part commits; when anything refuses or fails, all is as before and that one error is thrown. Changes come
-   * one after the other. A value that a flag or file overrides is stored but not in force; `origins` tells.
+   * one after the other. A value that a flag or file overrides is stored but not in force; `origins` tells. Gives the
+   * keys whose stored value is another now; without any, nothing is written and no part is asked.
    *
    * @param patch from outside: `parameter-unknown`, `parameter-invalid`
    * @throws what a participant throws; `state-unwritable`; the error in `refused`; Error when a commit throws, which
    *   breaks an invariant: the process must end
    */
-  change(patch: unknown): Promise<ResolvedConfiguration> {
+  change(patch: unknown): Promise<ParameterKey[]> {
     return this.#queue.run(async () => {
       if (this.refused !== undefined) throw this.refused;
       const stored = apply(this.#stored, parseChange(patch));
+      const changed = PARAMETER_KEYS.filter((key) => stored[key] !== this.#stored[key]);
+      if (changed.length === 0) return changed;
       const next = this.#resolve(stored);
       const prepared = await this.#prepareAll(next.values);
       try {
@@ -116,7 +125,7 @@ export class ConfigStore {
       this.#resolved = next;
       this.#running = live(this.#running, next.values);
       commitAll(prepared);
-      return next;
+      return changed;
     });
   }
 

@@ -11,6 +11,7 @@ export function sampleConfiguration(): ConfigurationReport {
         configured: 12,
         runtime: 4,
         default: 0,
+        stored: 12,
         origin: 'store',
         range: '0 to 15',
         takesEffect: 'next-start',
@@ -22,6 +23,7 @@ export function sampleConfiguration(): ConfigurationReport {
         configured: false,
         runtime: false,
         default: false,
+        stored: null,
         origin: 'default',
         range: 'true or false',
         takesEffect: 'next-start',
@@ -33,12 +35,24 @@ export function sampleConfiguration(): ConfigurationReport {
         configured: 5,
         runtime: 5,
         default: 10,
+        stored: null,
         origin: 'flag',
         range: '1 to 3600 seconds',
         takesEffect: 'now',
       },
       ...CACHE_PARAMETERS.map(sampleParameter),
     ],
+    startSettings: [
+      {
+        name: 'listen',
+        takes: 'HOST:PORT',
+        description: 'Where feeders connect',
+        value: '127.0.0.1:8741',
+        default: '127.0.0.1:8740',
+        origin: 'file',
+      },
+    ],
+    refused: '',
   };
 }
 
@@ -57,6 +71,7 @@ function sampleParameter([name, configured, initial]: (typeof CACHE_PARAMETERS)[
     configured,
     runtime: configured,
     default: initial,
+    stored: configured === initial ? null : configured,
     origin: configured === initial ? 'default' : 'store',
     range: '1 to 1048576',
     takesEffect: 'now',

@@ -21,6 +21,7 @@ export async function runCommand(argv: readonly string[], change: Partial<Io> = 
     stderr: (text) => (out.stderr += text),
     environment: {},
     uid: 1000,
+    configurationFile: '/none/entropyd.conf',
     workingDirectory: '/none',
     clock: new SystemClock(),
     version: '0.1.0',

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import { closeBench, openBench } from '../api/control-bench.ts';
-import { overriddenNote } from '../../src/cli/entropyd-actions.ts';
+import { overriddenNote } from '../../src/cli/configuration-actions.ts';
 import { runCommand, type Outcome } from './cli-bench.ts';
 
 /** Runs the lines one after the other; answers their outcomes, and the changes that the daemon was asked for. */

@@ -22,8 +22,11 @@ import { sampleExternal } from '../api/sample-external.ts';
 import { assertGolden, runCommand, transcript } from './cli-bench.ts';
 import { sampleReceipts } from './sample-receipts.ts';
 
+const WANTED = JSON.stringify({ entropySources: 4, memoryCacheSizeKibibytes: null, feedIntervalSeconds: 7 });
+
 /** Words after the command, for those that need some. */
 const REST: Partial<Record<CommandName, string>> = {
+  applyConfiguration: ' wanted.json',
   explain: ' gate-closed',
   testSource: ' rdseed',
   restoreSource: ' rdseed --reason fixed',
@@ -66,11 +69,12 @@ async function session(
   return text;
 }
 
-/** A folder with receipts in it, where key files may be written. */
+/** A folder with receipts and a configuration in it, where key files may be written. */
 async function workplace(): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), 'cli-'));
   await writeFile(path.join(directory, 'receipts'), sampleReceipts());
   await writeFile(path.join(directory, 'password'), 'correct horse\n', { mode: 0o600 });
+  await writeFile(path.join(directory, 'wanted.json'), WANTED);
   return directory;
 }
 

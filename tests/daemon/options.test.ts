@@ -1,18 +1,37 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Environment } from '../../src/contract/directories.ts';
+import type { StartSettings } from '../../src/contract/start-settings.ts';
 import { PARAMETERS } from '../../src/contract/parameters.ts';
 import { type DaemonOptions, helpText, parseCommandLine } from '../../src/daemon/options.ts';
 import { throwsWith } from '../rejects.ts';
 
-function optionsOf(argv: readonly string[], environment: Environment = {}, uid = 0): DaemonOptions {
-  const invocation = parseCommandLine(argv, environment, uid);
+function optionsOf(
+  argv: readonly string[],
+  environment: Environment = {},
+  file?: StartSettings,
+): DaemonOptions {
+  const invocation = parseCommandLine(argv, environment, 0, () => file);
   if (invocation.kind !== 'run') throw new Error(`it means ${invocation.kind}`);
   return invocation.options;
 }
 
+const NOTHING_GIVEN = [
+  ['state-dir', '/var/lib/entropy-mixer'],
+  ['runtime-dir', '/run/entropy-mixer'],
+  ['listen', '127.0.0.1:8740'],
+  ['tls-cert', ''],
+  ['tls-key', ''],
+  ['tls-client-ca', ''],
+] as const;
+
 test('nothing given: the places of root, no parameter, text at level info, the best module', () => {
-  assert.equal(optionsOf([]), {
+  const { startSettings, ...options } = optionsOf([]);
+  assert.equal(
+    startSettings.map(({ name, value, default: initial, origin }) => [name, value, initial, origin]),
+    NOTHING_GIVEN.map(([name, value]) => [name, value, value, 'default']),
+  );
+  assert.equal(options, {
     stateDirectory: '/var/lib/entropy-mixer',
     runtimeDirectory: '/run/entropy-mixer',
     listen: '127.0.0.1:8740',
@@ -40,6 +59,33 @@ test('directories: flag before what systemd gives before the default', () => {
   const systemd = { STATE_DIRECTORY: '/var/lib/other', RUNTIME_DIRECTORY: '/run/other' };
   assert.is(optionsOf([], systemd).stateDirectory, '/var/lib/other');
   assert.is(optionsOf(['--runtime-dir', '/tmp/mine'], systemd).runtimeDirectory, '/tmp/mine');
+});
+
+test('paths and listener: flag before file before what systemd gives, and each origin is told', () => {
+  const systemd = { STATE_DIRECTORY: '/var/lib/other', RUNTIME_DIRECTORY: '/run/other' };
+  const file = { 'state-dir': '/srv/state', listen: '127.0.0.1:1' };
+  const options = optionsOf(['--listen=127.0.0.1:2'], systemd, file);
+  assert.equal(
+    [options.stateDirectory, options.runtimeDirectory, options.listen],
+    ['/srv/state', '/run/other', '127.0.0.1:2'],
+  );
+  assert.equal(
+    options.startSettings.slice(0, 3).map(({ name, value, origin }) => `${name}=${value} ${origin}`),
+    ['state-dir=/srv/state file', 'runtime-dir=/run/other default', 'listen=127.0.0.1:2 flag'],
+  );
+});
+
+test('the file: at its place when there, none when told so, and refused when named and not there', () => {
+  const asked: string[] = [];
+  const parse = (argv: string[]) =>
+    parseCommandLine(argv, {}, 0, (file) => {
+      asked.push(file);
+      return undefined;
+    });
+  parse([]);
+  parse(['--config=none']);
+  assert.equal(asked, ['/etc/entropy-mixer/entropyd.conf']);
+  throwsWith(() => parse(['--config=/etc/other.conf']), 'config-file-refused');
 });
 
 test('every parameter of the table is a flag under its own name, and in the help', () => {
@@ -78,8 +124,8 @@ test('what is not understood is a usage error, never ignored', () => {
 });
 
 test('help and version win over everything else', () => {
-  assert.is(parseCommandLine(['--help', '--entropy-sources=99'], {}, 0).kind, 'help');
-  assert.is(parseCommandLine(['--version'], {}, 0).kind, 'version');
+  assert.is(parseCommandLine(['--help', '--entropy-sources=99'], {}, 0, () => undefined).kind, 'help');
+  assert.is(parseCommandLine(['--version'], {}, 0, () => undefined).kind, 'version');
 });
 
 test.run();

@@ -85,7 +85,7 @@ async function withService(
   const feeders = { list: () => [] } as unknown as FeederRegistry;
   const access = {} as unknown as AccessRegistry;
   const service = new EntropyService(
-    { version: '1.2.3', state },
+    { version: '1.2.3', state, startSettings: [] },
     { engine, feeders, access, admission, output, ledger, config, bus, counters, clock },
   );
   const recorder = new FeedRecorder({ ledger, events: bus, counters });

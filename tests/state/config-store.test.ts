@@ -65,12 +65,25 @@ test('a change is durable, in force, and there after a restart', async () => {
   const files = new SimulatedFiles();
   const store = await openStore(files);
   const changed = await store.change({ feedIntervalSeconds: 30, feedBytes: 128 });
+  assert.equal(changed, ['feedIntervalSeconds', 'feedBytes']);
   assert.equal(
-    [changed.values.feedBytes, store.values.feedBytes, store.origins.feedBytes],
+    [store.values.feedBytes, store.stored.feedBytes, store.origins.feedBytes],
     [128, 128, 'store'],
   );
   const restarted = await openStore(files);
   assert.equal(restarted.values, { ...DEFAULT_CONFIGURATION, feedIntervalSeconds: 30, feedBytes: 128 });
+});
+
+test('what is stored already changes nothing: nothing is written and no part is asked', async () => {
+  const files = new SimulatedFiles();
+  const store = await openStore(files);
+  await store.change({ feedBytes: 128 });
+  const operations = files.operations.length;
+  const log: string[] = [];
+  store.register(new Witness('part', log));
+  assert.equal(await store.change({ feedBytes: 128, feedIntervalSeconds: null }), []);
+  assert.equal([files.operations.length, log], [operations, []]);
+  assert.equal(await store.change({ feedBytes: 128, feedIntervalSeconds: 11 }), ['feedIntervalSeconds']);
 });
 
 test('null goes back to the default, and leaves nothing stored', async () => {

@@ -8,6 +8,7 @@ import type { ControlApp, ServerDependencies, ServerOptions } from './control-ap
 import { registered } from './registered.ts';
 import { registerAccessRoutes } from './v1-access-routes.ts';
 import { registerExternalRoutes } from './v1-external-routes.ts';
+import { registerRecoveryRoutes } from './v1-recovery-routes.ts';
 
 /** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
 export function registerV1Routes(
@@ -20,6 +21,7 @@ export function registerV1Routes(
   registerChanges(app, dependencies.service);
   registerExternalRoutes(app, dependencies.service);
   registerAccessRoutes(app, dependencies.service);
+  registerRecoveryRoutes(app, dependencies.service);
   app.route({
     ...registered(ROUTES.openApi),
     handler: async (_request, reply) => {

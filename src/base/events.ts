@@ -1,26 +1,9 @@
 import type { Clock } from './clock.ts';
 import type { Counters } from './counters.ts';
+import { event, routine, type EventEntry, type Severity } from './event-entry.ts';
+import { RECOVERY_EVENTS } from './recovery-events.ts';
 
-/** Severities from RFC 5424 that this project uses, least first. */
-export type Severity = 'info' | 'notice' | 'warning' | 'error' | 'alert';
-
-export interface EventEntry {
-  readonly severity: Severity;
-  /** What it says, in one sentence. */
-  readonly meaning: string;
-  /** What an operator should do; empty when nothing is to be done. */
-  readonly whatToDo: string;
-  /** True for what happens all the time: of such events the oldest are forgotten first. */
-  readonly routine: boolean;
-}
-
-function event(severity: Severity, meaning: string, whatToDo = ''): EventEntry {
-  return { severity, meaning, whatToDo, routine: false };
-}
-
-function routine(severity: Severity, meaning: string): EventEntry {
-  return { severity, meaning, whatToDo: '', routine: true };
-}
+export type { EventEntry, Severity } from './event-entry.ts';
 
 /** The closed table of events. Ids are stable; details are named values and never carry entropy or keys. */
 export const EVENTS = {
@@ -42,6 +25,7 @@ export const EVENTS = {
     'The state archive could not be opened; the daemon runs on defaults with its gate closed.',
     'See `entropyctl mixer explain` with the code in the detail.',
   ),
+  ...RECOVERY_EVENTS,
   'config.changed': event(
     'notice',
     'A configuration change became durable and is in force or will be at the next start.',

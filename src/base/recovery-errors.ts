@@ -16,4 +16,11 @@ export const RECOVERY_ERRORS = {
     'The recovery key is well-formed but does not open this archive: it is of another host or of before a rotation, or the archive was altered.',
     'Look for the key with the id that the detail names.',
   ),
+  'recipient-refused': entry(
+    400,
+    EXIT.usage,
+    false,
+    'The recovery key cannot be encrypted to this recipient.',
+    'Give the public key, or a certificate, of an RSA key of 2,048 to 8,192 bits as PEM; never its private key.',
+  ),
 } as const satisfies Record<string, ErrorEntry>;

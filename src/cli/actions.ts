@@ -29,6 +29,7 @@ import { CACHES_NOT_OPEN, externalRow, feederRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
+import { escrowRecovery, recoveryKey, rotateRecovery } from './recovery-actions.ts';
 import * as rows from './rows.ts';
 import { statusText } from './status-view.ts';
 import { suggestion } from './suggestion.ts';
@@ -145,6 +146,16 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return succeeded(invocation, ...(await client.call(ROUTES.accounts)).map(accountRow));
     case 'permissions':
       return succeeded(invocation, ...(await client.call(ROUTES.accounts)).map(permissionRow));
+    case 'recoveryKey':
+      return recoveryKey(invocation, surroundings);
+    case 'rotateRecovery':
+      return rotateRecovery(surroundings);
+    case 'escrowRecovery':
+      return escrowRecovery(invocation, surroundings);
+    case 'acknowledgeRecovery':
+    case 'backup':
+      await client.call(ROUTES[command]);
+      return { output: null, exit: EXIT.ok };
     case 'receiptKey':
       return succeeded(invocation, { ...(await client.call(ROUTES.receiptKey)) });
     case 'showReceipts':

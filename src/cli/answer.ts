@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly clock: Clock;
   /** Where relative paths begin. */
   readonly workingDirectory: string;
+  /** Whether a person reads the answer as it comes. */
+  readonly isTerminal: boolean;
 }
 
 export interface Answer {

@@ -22,6 +22,7 @@ process.exitCode = await run(process.argv.slice(2), {
   uid: process.getuid?.() ?? 0,
   configurationFile: CONFIGURATION_FILE,
   workingDirectory: process.cwd(),
+  isTerminal: process.stdout.isTTY,
   clock: new SystemClock(),
   version: packageJson.version,
   interruption,

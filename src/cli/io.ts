@@ -16,6 +16,8 @@ export interface Io {
   readonly configurationFile: string;
   /** Where relative paths begin. */
   readonly workingDirectory: string;
+  /** Whether standard output is a terminal. */
+  readonly isTerminal: boolean;
   readonly clock: Clock;
   readonly version: string;
   /** From this call on an interrupt aborts the signal instead of ending the program; for commands without an end. */

@@ -44,6 +44,7 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
       client,
       clock: io.clock,
       workingDirectory: io.workingDirectory,
+      isTerminal: io.isTerminal,
     });
     if (output !== null) {
       const own = invocation.formatter === 'simple' ? text : undefined;

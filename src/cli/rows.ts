@@ -43,6 +43,7 @@ export function statusRow(report: StatusReport): Row {
     stateDirectory: state.directory,
     encryptionMode: state.encryptionMode,
     stateRefused: state.refused,
+    recoveryKeyState: report.recovery.state,
     version,
     started: timeText(startedMs),
     sources: sources.map(sourceRow),

@@ -1,4 +1,5 @@
 import { ERRORS, isErrorCode } from '../base/errors.ts';
+import { EVENTS } from '../base/events.ts';
 import { SOURCE_BITS, SOURCE_NAMES, type SourceName } from '../base/names.ts';
 import type { GateReport, OverrideReport } from '../contract/gate.ts';
 import type {
@@ -123,12 +124,16 @@ function externalLines({ mask, external }: StatusReport): string[] {
 
 const LINK_TEXTS = { lost: 'the link is lost', never: 'no feeder since start' } as const;
 
-function troubleLines({ mixer, state }: StatusReport): string[] {
+function troubleLines({ mixer, state, recovery }: StatusReport): string[] {
   const lines: string[] = [];
   if (!mixer.selfTest.passed) lines.push(`Mixer: self-test failed: ${mixer.selfTest.failedTest}`);
   if (state.refused !== '') {
     const advice = isErrorCode(state.refused) ? ` ${ERRORS[state.refused].whatToDo}` : '';
     lines.push(`State: ${state.directory} is refused: ${state.refused}.${advice}`);
+  }
+  if (recovery.state === 'recovered') lines.push('State: recovered: restart, then rotate');
+  if (recovery.state === 'not-backed-up') {
+    lines.push(`Recovery key: not backed up. ${EVENTS['recovery.key.not-backed-up'].whatToDo}`);
   }
   return lines;
 }

@@ -6,6 +6,7 @@ import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import { KERNEL_COMMANDS } from './kernel-commands.ts';
+import { BACKUP_COMMANDS, RECOVERY_COMMANDS, RECOVERY_NAMESPACES } from './recovery-commands.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
 import { SHAPES } from './shapes.ts';
 import { TLS_COMMANDS } from './tls-commands.ts';
@@ -57,6 +58,8 @@ export const NAMESPACES = {
   'system entropyd': 'The entropy caches',
   'system permission': 'What accounts may do',
   'system settings': 'Settings of the host',
+  'system settings encryption': 'How the configuration archive is encrypted',
+  ...RECOVERY_NAMESPACES,
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
 
@@ -69,6 +72,7 @@ const SOURCE_ARGUMENT = {
 } as const satisfies ArgumentEntry;
 
 export const COMMANDS = {
+  ...BACKUP_COMMANDS,
   ...CONFIGURATION_COMMANDS,
   events: {
     words: ['mixer', 'events'],
@@ -257,6 +261,7 @@ export const COMMANDS = {
   ...ENTROPYD_COMMANDS,
   ...KERNEL_COMMANDS,
   ...ACCESS_COMMANDS,
+  ...RECOVERY_COMMANDS,
 } as const satisfies Record<string, CommandEntry>;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -4,6 +4,7 @@ import type { AccessService } from './access-service.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type { GateReport } from './gate.ts';
+import type { RecoveryControl } from './recovery.ts';
 import type {
   ConfigurationReport,
   LedgerReport,
@@ -90,5 +91,6 @@ export interface ControlService {
   receiptKey(): Promise<ReceiptKeyReport>;
   /** DRBG output, 1 to 65,536 bytes, wiped by whoever gets it; `fresh`: only from entropy that arrives after the call. */
   random(bytes: number, fresh: boolean): Promise<Uint8Array>;
+  readonly recovery: RecoveryControl;
   ready(): Readiness;
 }

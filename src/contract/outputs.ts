@@ -4,6 +4,7 @@ import { EVENTS, type EventId } from '../base/events.ts';
 import { SOURCE_NAMES, SOURCE_STATES } from '../base/names.ts';
 import { ExternalCacheReportSchema, ExternalReportSchema } from './external.ts';
 import { GateReportSchema } from './gate.ts';
+import { RecoveryReportSchema } from './recovery.ts';
 import { closed, oneOf } from './schema-parts.ts';
 
 /**
@@ -177,6 +178,7 @@ export const StatusReportSchema = Type.Object(
     startedMs: Type.Integer(),
     nowMs: Type.Integer(),
     state: StateReportSchema,
+    recovery: RecoveryReportSchema,
     ...EngineReportSchema.properties,
     external: ExternalReportSchema,
   },

@@ -14,6 +14,7 @@ import {
   StatusReportSchema,
 } from './outputs.ts';
 import { ConfigurationChangeSchema } from './parameters.ts';
+import { RECOVERY_ROUTES } from './recovery-routes.ts';
 import { bare, route } from './route.ts';
 import { closed } from './schema-parts.ts';
 
@@ -192,6 +193,7 @@ export const ROUTES = {
   ),
   ...EXTERNAL_ROUTES,
   ...ACCESS_ROUTES,
+  ...RECOVERY_ROUTES,
   openApi: route('GET', '/openapi.json', 'known', 'This interface as an OpenAPI 3.1 document', {
     ...bare,
     answer: Type.Object({}, { additionalProperties: true }),

@@ -1,5 +1,6 @@
 import { ACCESS_SHAPES } from './access-shapes.ts';
 import { EXTERNAL_SHAPES } from './external-shapes.ts';
+import { RECOVERY_SHAPES } from './recovery-shapes.ts';
 import { integer, number, text, truth, type OutputShape } from './shape-entry.ts';
 
 /** The shapes of all commands. */
@@ -68,6 +69,7 @@ const STATUS: OutputShape = {
     text('stateDirectory', 'State Directory'),
     text('encryptionMode', 'Encryption Mode'),
     text('stateRefused', 'State Refused'),
+    text('recoveryKeyState', 'Recovery Key State'),
     text('version', 'Version'),
     text('started', 'Started'),
   ],
@@ -89,6 +91,7 @@ export const SHAPES = {
   source: { ...SOURCE, kind: 'object', hint: 'simple' },
   ...EXTERNAL_SHAPES,
   ...ACCESS_SHAPES,
+  ...RECOVERY_SHAPES,
   gate: { struct: 'Gate', kind: 'object', hint: 'simple', fields: GATE_FIELDS },
   feeds: {
     struct: 'KernelFeed',

@@ -20,6 +20,8 @@ import { AccessRegistry } from '../service/access-registry.ts';
 import { EngineServedOutput } from '../service/engine-served-output.ts';
 import { FeedRecorder } from '../service/feed-recorder.ts';
 import { EntropyService } from '../service/entropy-service.ts';
+import { ArchiveBackup } from '../service/archive-backup.ts';
+import { RecoveryDesk } from '../service/recovery-desk.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
 import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart } from './engine-start.ts';
@@ -137,6 +139,10 @@ export class Daemon {
       { directory: options.stateDirectory, flags: options.flags },
       { hardware, random: random.fill, clock, events: bus, onStop: (close) => this.#closers.push(close) },
     );
+    const backup = new ArchiveBackup({ ...state, clock, events: bus });
+    this.#closers.push(() => backup.close());
+    const recovery = new RecoveryDesk({ ...state, events: bus });
+    await recovery.open();
     bus.subscribe(({ id }) => {
       if (id === 'gate.open') void random.refresh();
     });
@@ -167,7 +173,7 @@ export class Daemon {
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report, startSettings: options.startSettings },
-      { ...state, engine, feeders: registry, access, admission, output, bus, counters, clock },
+      { ...state, engine, feeders: registry, access, admission, output, recovery, bus, counters, clock },
     );
     registerLiveSettings(state.config, { engine, admission, log });
 

@@ -30,6 +30,7 @@ import type { ConfigStore } from '../state/config-store.ts';
 import type { AccessRegistry } from './access-registry.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { FeederRegistry } from './feeder-registry.ts';
+import type { RecoveryDesk } from './recovery-desk.ts';
 import type { ServedOutput } from './served-output.ts';
 
 export interface EntropyServiceOptions {
@@ -45,6 +46,7 @@ export interface EntropyServiceDependencies {
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
   readonly output: ServedOutput;
+  readonly recovery: RecoveryDesk;
   readonly ledger: FeedLedger;
   readonly config: ConfigStore;
   readonly bus: EventBus;
@@ -55,6 +57,7 @@ export interface EntropyServiceDependencies {
 /** All that the interfaces can ask of the daemon, put together from its parts. */
 export class EntropyService implements ControlService {
   readonly access: AccessRegistry;
+  readonly recovery: RecoveryDesk;
   readonly #options: EntropyServiceOptions;
   readonly #engine: EngineClient;
   readonly #feeders: FeederRegistry;
@@ -73,6 +76,7 @@ export class EntropyService implements ControlService {
   constructor(options: EntropyServiceOptions, dependencies: EntropyServiceDependencies) {
     this.#options = options;
     this.access = dependencies.access;
+    this.recovery = dependencies.recovery;
     this.#engine = dependencies.engine;
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;
@@ -100,6 +104,7 @@ export class EntropyService implements ControlService {
       startedMs: this.#startedMs,
       nowMs: this.#clock.wallMs(),
       state: this.#options.state,
+      recovery: this.recovery.report(),
       counters: sumOf(report.counters, this.#counters.snapshot()),
     };
   }
@@ -117,8 +122,11 @@ export class EntropyService implements ControlService {
     return { oldest, latest, records: records.slice(0, limit) };
   }
 
+  /** Whoever begins to watch is told what is amiss with the recovery key. */
   subscribe(deliver: (record: EventRecord) => void): () => void {
-    return this.#bus.subscribe(deliver);
+    const end = this.#bus.subscribe(deliver);
+    this.recovery.alarm();
+    return end;
   }
 
   selfTest(): Promise<SelfTestReport> {

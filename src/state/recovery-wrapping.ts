@@ -70,6 +70,11 @@ export function hasRecovery(info: EncryptionInfo): boolean {
   return FIELDS.some((field) => info.fields.has(field));
 }
 
+/** Id of the archive's recovery key as text; empty when it has none. */
+export function recoveryIdOf(info: EncryptionInfo): string {
+  return info.fields.get(ID) ?? '';
+}
+
 /** The fields of the recovery wrapping alone. */
 export function recoveryFieldsOf(info: EncryptionInfo): ReadonlyMap<string, string> {
   return new Map([...info.fields].filter(([name]) => FIELDS.some((field) => field === name)));

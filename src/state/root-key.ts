@@ -107,6 +107,11 @@ export class NoneWrapping implements KeyWrapping {
   }
 }
 
+/** True when what lies in the file suffices to open the archive. */
+export function isObfuscation(info: EncryptionInfo): boolean {
+  return info.mode === 'NONE' && info.fields.has(INPUTS);
+}
+
 function withWrappingKey<T>(inputs: Buffer, id: Uint8Array, use: (key: EnvelopeKey) => T): T {
   const secret = Buffer.from(
     hkdfSync('sha256', inputs, id, 'entropy-mixer mode NONE: obfuscation', KEY_BYTES),

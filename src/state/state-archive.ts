@@ -10,12 +10,13 @@ import { MAXIMUM_PLAINTEXT_BYTES } from './envelope.ts';
 import {
   createRecoveryKey,
   hasRecovery,
+  recoveryIdOf,
   recoveryFieldsOf,
   recoveryKeyOf,
   wrapForRecovery,
   type RecoveryKey,
 } from './recovery-wrapping.ts';
-import { RootKey, type KeyWrapping } from './root-key.ts';
+import { isObfuscation, RootKey, type KeyWrapping } from './root-key.ts';
 
 export interface StateArchiveOptions {
   /** The mode that a new archive gets; an existing one keeps its own. */
@@ -82,6 +83,16 @@ export class StateArchive {
   /** The mode in force, as encryption.info names it. */
   get mode(): string {
     return this.#wrapping.mode;
+  }
+
+  /** Whether opening it takes more than what lies on the disk: a TPM, a passphrase. */
+  get isProtected(): boolean {
+    return this.#onDisk !== undefined && !isObfuscation(this.#onDisk.info);
+  }
+
+  /** Id of the recovery key of what is on disk; empty when there is none. */
+  get recoveryId(): string {
+    return this.#onDisk === undefined ? '' : recoveryIdOf(this.#onDisk.info);
   }
 
   /** A document as last saved: a copy, the caller's to wipe; undefined when there is none. */

@@ -21,6 +21,7 @@ import type {
 } from '../../src/contract/outputs.ts';
 import { parseChange } from '../../src/contract/parameters.ts';
 import { FakeAccessService } from './fake-access-service.ts';
+import { FakeRecovery, SAMPLE_RECOVERY } from './fake-recovery.ts';
 import { sampleConfiguration } from './sample-configuration.ts';
 import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders } from './sample-external.ts';
 
@@ -105,6 +106,7 @@ export function sampleStatus(change: Partial<StatusReport> = {}): StatusReport {
     startedMs: NOW_MS - 5_120_000,
     nowMs: NOW_MS,
     state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: '' },
+    recovery: SAMPLE_RECOVERY,
     gate: {
       state: 'open',
       reason: null,
@@ -152,6 +154,7 @@ export function sampleEvents(): EventRecord[] {
 
 /** A service that answers samples; tests change its fields, and look at what it was asked. */
 export class FakeControlService implements ControlService {
+  readonly recovery = new FakeRecovery();
   report = sampleStatus();
   feeds: FeedRecord[] = [
     sampleFeed(),

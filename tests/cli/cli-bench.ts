@@ -23,6 +23,7 @@ export async function runCommand(argv: readonly string[], change: Partial<Io> = 
     uid: 1000,
     configurationFile: '/none/entropyd.conf',
     workingDirectory: '/none',
+    isTerminal: false,
     clock: new SystemClock(),
     version: '0.1.0',
     interruption: () => new AbortController().signal,

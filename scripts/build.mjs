@@ -18,6 +18,7 @@ await bundle({
   feeder: 'src/feeder/index.ts',
 });
 script('build-openapi.ts');
+script('build-man.ts');
 
 /** One file a program: start-up reads one file instead of hundreds. */
 async function bundle(entryPoints) {

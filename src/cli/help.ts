@@ -12,7 +12,7 @@ import type { ProgramName } from './io.ts';
 const DESCRIPTION_COLUMN = 24;
 const WIDTH = 80;
 
-const TYPE_NAMES = {
+export const TYPE_NAMES = {
   string: '<str>',
   integer: '<long>',
   number: '<num>',
@@ -116,7 +116,8 @@ function optionUsage(option: OptionEntry): string {
   return value === '' ? optionName(option) : `${optionName(option)}=${value}`;
 }
 
-function optionText(option: OptionEntry): string {
+/** What an option is for, and what it takes. */
+export function optionText(option: OptionEntry): string {
   const facts = [
     valueRule(option),
     option.repeatable === true ? 'may be repeated' : '',

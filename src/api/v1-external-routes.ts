@@ -5,7 +5,7 @@ import type { ControlApp } from './control-app.ts';
 import { registered } from './registered.ts';
 import { sendOnce, takeSecrets } from './secret-bodies.ts';
 
-/** The routes of external entropy: feeders, caches, receipts, and what is served. */
+/** The routes of external entropy: feeders, caches, install seed, receipts, and what is served. */
 export function registerExternalRoutes(app: ControlApp, service: ControlService): void {
   registerReads(app, service);
   registerFeederChanges(app, service);
@@ -22,6 +22,7 @@ export function registerExternalRoutes(app: ControlApp, service: ControlService)
 
 function registerReads(app: ControlApp, service: ControlService): void {
   app.route({ ...registered(ROUTES.external), handler: () => service.external() });
+  app.route({ ...registered(ROUTES.installSeed), handler: () => service.installSeed() });
   app.route({ ...registered(ROUTES.feeders), handler: () => service.feeders() });
   app.route({ ...registered(ROUTES.receiptKey), handler: () => service.receiptKey() });
   app.route({

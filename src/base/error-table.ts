@@ -1,5 +1,6 @@
 import { ACCESS_ERRORS } from './access-errors.ts';
 import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
+import { INSTALL_ERRORS } from './install-errors.ts';
 import { RECOVERY_ERRORS } from './recovery-errors.ts';
 import { TPM_ERRORS } from './tpm-errors.ts';
 
@@ -552,6 +553,7 @@ export const ERRORS = {
     'Run that version, or start with another --state-dir.',
   ),
   ...RECOVERY_ERRORS,
+  ...INSTALL_ERRORS,
   'runtime-dir-unusable': entry(
     500,
     EXIT.stateRefused,

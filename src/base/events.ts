@@ -152,6 +152,22 @@ export const EVENTS = {
     'notice',
     'The override of the gate ended; the sources of the running mask are used again, unless it was replaced.',
   ),
+  'install.applied': event(
+    'notice',
+    'The state was installed from a kickstart file; the detail names its mask and the size and fingerprint of its seed.',
+    'Delete the file: it holds the seed.',
+  ),
+  'install.file-left': event(
+    'warning',
+    'An install file is still there. It is not applied again: the state is installed, or is not new.',
+    'Delete the file: it may hold a seed.',
+  ),
+  'install.seed.kept': event(
+    'notice',
+    'There is an install seed, and bit 8 is not in the mask: the seed is kept and not used.',
+    'Add bit 8 to entropySources and restart to use it.',
+  ),
+  'install.seed.used': event('notice', 'The install seed is used up; nothing of it will be used again.'),
   'kernel.fed': routine('info', 'Bytes were given to the kernel pool; the ledger keeps each feed.'),
   'kernel.feed.waiting': event('notice', 'A kernel feed is due but no full-entropy block is ready.'),
   'kernel.feed.failed': event(

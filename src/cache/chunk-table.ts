@@ -44,6 +44,16 @@ export class ChunkTable {
     };
   }
 
+  /** How many bytes are this feeder's. */
+  bytesOf(feeder: number): number {
+    let bytes = 0;
+    for (let index = 0; index < this.#count; index++) {
+      const at = (this.#first + index) % this.#bytes.length;
+      if (this.#feeders[at] === feeder) bytes += this.#bytes[at] ?? 0;
+    }
+    return bytes;
+  }
+
   /** Adds bytes at the end. False, and nothing done, when they need a chunk of their own and there are `limit` already. */
   lengthen(bytes: number, origin: Origin, atMs: number, limit: number): boolean {
     const last = (this.#first + this.#count - 1 + this.#bytes.length) % this.#bytes.length;

@@ -66,6 +66,10 @@ export class MemoryCache {
     return this.#bytes;
   }
 
+  bytesOf(feeder: number): number {
+    return this.#chunks.bytesOf(feeder);
+  }
+
   /** Chunks of different origin or age. */
   get chunks(): number {
     return this.#chunks.count;

@@ -35,6 +35,12 @@ export class MemoryTier {
     return this.#memory.bytes + sum(this.#held, ({ bytes }) => bytes.length);
   }
 
+  /** What of it a feeder gave; what is being opened is not among it. */
+  bytesOf(feeder: number): number {
+    const held = this.#held.filter(({ origin }) => origin.feeder === feeder);
+    return this.#memory.bytesOf(feeder) + sum(held, ({ bytes }) => bytes.length);
+  }
+
   /** What storage must have room for at an orderly stop, with what is being opened. */
   get stopBytes(): number {
     const portions = this.#memory.chunks + this.#held.length;

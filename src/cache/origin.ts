@@ -6,6 +6,9 @@ export interface Origin {
   readonly rateUnits: number;
 }
 
+/** The origin of the install seed: no feeder gets this number. */
+export const INSTALL_SEED_FEEDER = 0xffff_ffff;
+
 /** Bytes of one origin. Who takes a portion owns its bytes, and wipes them after use. */
 export interface Portion {
   readonly origin: Origin;

@@ -9,7 +9,7 @@ import type { CacheFill } from '../policy/levels.ts';
 import { CacheWatch } from './cache-watch.ts';
 import { MemoryCache } from './memory-cache.ts';
 import { MemoryTier } from './memory-tier.ts';
-import type { Origin, Portion } from './origin.ts';
+import { INSTALL_SEED_FEEDER, type Origin, type Portion } from './origin.ts';
 import type { CacheSizes, Drawn, PreparedSizes, Received, ReservoirOptions } from './reservoir-types.ts';
 import { RoomNotice, type RoomListener } from './room-notice.ts';
 import {
@@ -38,6 +38,8 @@ const NOTHING_DRAWN: Drawn = { bytes: 0, rateUnits: 0, receivedMs: 0 };
  * External entropy in two tiers. What arrives goes to memory while there is room, then to storage. Draws come from memory, and whenever
  * it falls below the low watermark a refill lifts it just above, segment by segment. The level is judged after a refill.
  *
+ * The install seed's segments are opened before all others, and while there are any, frames go to storage: so the seed is used first.
+ *
  * A segment's bytes are in memory alone once it is opened, so never more than ceil(watermark / 16 KiB) + 1 of them are: a
  * crash loses those, and nothing else that was stored.
  */
@@ -55,6 +57,9 @@ export class Reservoir {
   #newSizes: CacheSizes | undefined;
   /** The caches changed while a segment was on its way. */
   #rebaseLater = false;
+  /** The segment on its way is the install seed's. */
+  #openingSeed = false;
+  #toldSeedUsed = false;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ReservoirOptions, dependencies: ReservoirDependencies) {
@@ -77,6 +82,7 @@ export class Reservoir {
     if (this.#phase !== 'new') return;
     this.#phase = 'running';
     this.#watch.begin(this.#fill());
+    this.#lookForEndOfSeed();
     this.#changed();
   }
 
@@ -144,6 +150,7 @@ export class Reservoir {
     const { bytes, origin, atMs } = taken;
     this.#watch.drew(bytes * origin.rateUnits);
     this.#counters.add('cache.bytes.drawn', bytes);
+    if (origin.feeder === INSTALL_SEED_FEEDER) this.#lookForEndOfSeed();
     this.#changed();
     return { bytes, rateUnits: origin.rateUnits, receivedMs: atMs };
   }
@@ -188,7 +195,8 @@ export class Reservoir {
       memoryBytes: this.#memory.bytes,
       memorySizeBytes: this.#memory.sizeBytes,
       lowWatermarkBytes: this.#watch.watermarkBytes,
-      storedBytes: this.#storage.bytes,
+      storedBytes: Math.max(0, this.#storage.bytes - (this.#storage.seedBytes ?? 0)),
+      installSeedBytes: this.#seedBytes,
       storageSizeBytes: this.#storage.sizeBytes,
       roomBytes: this.roomBytes,
       creditedBits: this.creditedUnits / CREDIT_UNITS_PER_BIT,
@@ -230,8 +238,22 @@ export class Reservoir {
     this.#roomNotice.update(this.roomBytes);
   }
 
-  /** Room for frames: memory takes no more than the next orderly stop could store. */
+  /** What is left of the install seed, in both tiers. */
+  get #seedBytes(): number {
+    return (this.#storage.seedBytes ?? 0) + this.#memory.bytesOf(INSTALL_SEED_FEEDER);
+  }
+
+  /** Told once: from then on the seed is never looked for again. */
+  #lookForEndOfSeed(): void {
+    if (this.#toldSeedUsed || this.#storage.seedBytes !== 0) return;
+    if (this.#openingSeed || this.#seedBytes > 0) return;
+    this.#toldSeedUsed = true;
+    this.#events.emit('install.seed.used');
+  }
+
+  /** Room for frames: memory takes no more than the next orderly stop could store, and none before the install seed. */
   get #memoryRoomBytes(): number {
+    if (this.#openingSeed || this.#storage.seedComesFirst) return 0;
     const stoppableBytes = this.#storage.stopRoomBytes - this.#memory.stopBytes - PORTION_COST_BYTES;
     return Math.max(0, Math.min(this.#memory.roomBytes, stoppableBytes));
   }
@@ -246,8 +268,10 @@ export class Reservoir {
   async #refillMemory(): Promise<void> {
     while (this.#mayRefill()) {
       this.#memory.beginOpening();
+      this.#openingSeed = this.#storage.seedComesFirst;
       const portions = await this.#storage.open();
       this.#memory.opened(portions ?? []);
+      this.#openingSeed = false;
       if (this.#newSizes !== undefined && this.#phase !== 'stopped') this.#resize();
     }
     this.#refill = undefined;

@@ -23,6 +23,8 @@ export interface SegmentStore {
   /** Bytes stored, and their credit in 1/1024 bit. */
   readonly bytes: number;
   readonly creditedUnits: number;
+  /** What of these bytes is the install seed's: they come before all others. Undefined where there is no seed. */
+  readonly seedBytes?: number | undefined;
   /** Bytes that an append may bring now; 0 while the disk refuses writes. */
   readonly roomBytes: number;
   /** What `store` may bring now, each portion reckoned with PORTION_COST_BYTES more; 0 while the disk refuses writes. */

@@ -50,6 +50,16 @@ export class StorageTier {
     return this.#spendFailure === undefined ? this.bytes : 0;
   }
 
+  /** What of it is the install seed's; undefined where there is none. */
+  get seedBytes(): number | undefined {
+    return this.#store.seedBytes;
+  }
+
+  /** The install seed is to be used before anything that comes now, and can be. */
+  get seedComesFirst(): boolean {
+    return this.openable && this.#store.failure === undefined && (this.seedBytes ?? 0) > 0;
+  }
+
   /** Credit of what can be given out, in 1/1024 bit. */
   get creditedUnits(): number {
     return this.openable ? this.#store.creditedUnits : 0;

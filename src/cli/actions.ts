@@ -25,7 +25,7 @@ import {
   listConfiguration,
 } from './configuration-actions.ts';
 import { changeOf, entropydSettings } from './entropyd-actions.ts';
-import { CACHES_NOT_OPEN, externalRow, feederRow } from './external-rows.ts';
+import { CACHES_NOT_OPEN, externalRow, feederRow, installSeedRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
@@ -117,6 +117,8 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
     case 'waitReady':
       await waitReady(client, clock, numberOf(invocation, 'timeout') * MS_PER_SECOND);
       return { output: null, exit: EXIT.ok };
+    case 'installSeed':
+      return succeeded(invocation, installSeedRow(await client.call(ROUTES.installSeed)));
     case 'external':
       return externalAnswer(invocation, client);
     case 'feeders':

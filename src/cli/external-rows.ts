@@ -1,6 +1,7 @@
 import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { FeederReport } from '../contract/feeders.ts';
+import type { InstallSeedReport } from '../contract/install-seed.ts';
 import type { Receipt } from '../protocol/receipt.ts';
 import type { FlatRow } from './formatters/output.ts';
 import { timeText } from './times.ts';
@@ -9,6 +10,10 @@ import { timeText } from './times.ts';
 
 export function externalRow(report: ExternalReport): FlatRow {
   return { ...report };
+}
+
+export function installSeedRow({ installedMs, ...seed }: InstallSeedReport): FlatRow {
+  return { ...seed, installed: installedMs === null ? null : timeText(installedMs) };
 }
 
 /** Said where bit 8 is off: the zeros say nothing of what is on disk. */

@@ -112,8 +112,10 @@ function creditText({ creditBitsPerSecond, secondsToBlock }: SourceReport): stri
 /** The caches behind bit 8, when it is in the mask: level, fill, how long it lasts, and whether anybody feeds them. */
 function externalLines({ mask, external }: StatusReport): string[] {
   if ((mask.running & SOURCE_BITS.external) === 0) return [];
-  const { memoryBytes, storedBytes, runwaySeconds, feedersConnected, storageFailure } = external;
-  const cached = `${sizeText(memoryBytes)} in memory and ${sizeText(storedBytes)} stored`;
+  const { memoryBytes, storedBytes, installSeedBytes, runwaySeconds, feedersConnected, storageFailure } =
+    external;
+  const seed = installSeedBytes > 0 ? `, ${sizeText(installSeedBytes)} of the install seed left` : '';
+  const cached = `${sizeText(memoryBytes)} in memory and ${sizeText(storedBytes)} stored${seed}`;
   const runway = runwaySeconds === null ? 'no draw yet' : `lasts ${durationText(runwaySeconds)}`;
   const feeders = `${feedersConnected} ${feedersConnected === 1 ? 'feeder' : 'feeders'}`;
   const idle = feedersConnected > 0 ? `${feeders} connected, yet nothing comes that is credited` : undefined;

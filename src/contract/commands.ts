@@ -4,6 +4,7 @@ import { ACCESS_COMMANDS } from './access-commands.ts';
 import { CONFIGURATION_COMMANDS } from './configuration-commands.ts';
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
+import { INSTALL_SEED_COMMANDS } from './install-seed.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import { KERNEL_COMMANDS } from './kernel-commands.ts';
 import { BACKUP_COMMANDS, RECOVERY_COMMANDS, RECOVERY_NAMESPACES } from './recovery-commands.ts';
@@ -48,6 +49,7 @@ export const NAMESPACES = {
   'mixer external': 'External entropy: its caches and the draw on them',
   'mixer feeder': 'Feeders of external entropy and their keys',
   'mixer gate': 'The gate, through which every full-entropy block goes',
+  'mixer install-seed': 'The seed that came with a scripted install',
   'mixer ledger': 'What was fed to the kernel pool',
   'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
   'mixer token': 'Tokens for the network interfaces',
@@ -127,6 +129,7 @@ export const COMMANDS = {
     output: SHAPES.explanation,
   },
   ...EXTERNAL_COMMANDS,
+  ...INSTALL_SEED_COMMANDS,
   overrideGate: {
     words: ['mixer', 'gate', 'override'],
     summary:

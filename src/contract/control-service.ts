@@ -3,6 +3,7 @@ import type { GateReason } from '../base/names.ts';
 import type { AccessService } from './access-service.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
+import type { InstallSeedReport } from './install-seed.ts';
 import type { GateReport } from './gate.ts';
 import type { RecoveryControl } from './recovery.ts';
 import type {
@@ -71,6 +72,7 @@ export interface ControlService {
   /** One value or null (back to the default) for each key; all of them are taken or none is. */
   changeConfiguration(patch: unknown, peer: Peer): Promise<ConfigurationReport>;
   external(): Promise<ExternalReport>;
+  installSeed(): Promise<InstallSeedReport>;
   feeders(): Promise<FeederReport[]>;
   /**
    * Enrols a feeder, under a key of 32 bytes that the caller brings and wipes, or one that is made here. Answers the bytes of

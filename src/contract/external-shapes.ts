@@ -73,6 +73,7 @@ export const EXTERNAL_SHAPES = {
       integer('lowWatermarkBytes', 'Low Watermark Bytes'),
       integer('storedBytes', 'Stored Bytes'),
       integer('storageSizeBytes', 'Storage Size Bytes'),
+      integer('installSeedBytes', 'Install Seed Bytes'),
       integer('roomBytes', 'Room Bytes'),
       number('creditedBits', 'Credited Bits'),
       number('servableBits', 'Servable Bits'),

@@ -19,6 +19,10 @@ export const ExternalCacheReportSchema = Type.Object(
     lowWatermarkBytes: Type.Integer({ minimum: 0, description: 'Of the memory cache' }),
     storedBytes: size,
     storageSizeBytes: size,
+    installSeedBytes: Type.Integer({
+      minimum: 0,
+      description: 'What is left of the install seed in both caches; it is used first, and counts in no size',
+    }),
     roomBytes: Type.Integer({ minimum: 0, description: 'What both caches would take now' }),
     creditedBits: Type.Number({ minimum: 0, description: 'What all cached bytes are worth' }),
     drawBitsPerSecond: Type.Number({ minimum: 0, description: 'Credited bits drawn a second, averaged' }),

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { ACCESS_ROUTES } from './access-routes.ts';
 import { EXTERNAL_ROUTES } from './external-routes.ts';
+import { INSTALL_SEED_ROUTES } from './install-seed.ts';
 import { GateReportSchema, OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import {
   ConfigurationReportSchema,
@@ -194,6 +195,7 @@ export const ROUTES = {
   ...EXTERNAL_ROUTES,
   ...ACCESS_ROUTES,
   ...RECOVERY_ROUTES,
+  ...INSTALL_SEED_ROUTES,
   openApi: route('GET', '/openapi.json', 'known', 'This interface as an OpenAPI 3.1 document', {
     ...bare,
     answer: Type.Object({}, { additionalProperties: true }),

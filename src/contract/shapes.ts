@@ -1,6 +1,7 @@
 import { ACCESS_SHAPES } from './access-shapes.ts';
 import { EXTERNAL_SHAPES } from './external-shapes.ts';
 import { RECOVERY_SHAPES } from './recovery-shapes.ts';
+import { INSTALL_SEED_SHAPES } from './install-seed.ts';
 import { integer, number, text, truth, type OutputShape } from './shape-entry.ts';
 
 /** The shapes of all commands. */
@@ -92,6 +93,7 @@ export const SHAPES = {
   ...EXTERNAL_SHAPES,
   ...ACCESS_SHAPES,
   ...RECOVERY_SHAPES,
+  ...INSTALL_SEED_SHAPES,
   gate: { struct: 'Gate', kind: 'object', hint: 'simple', fields: GATE_FIELDS },
   feeds: {
     struct: 'KernelFeed',

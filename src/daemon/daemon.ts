@@ -27,6 +27,9 @@ import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
 import { ExternalFeed } from './external-feed.ts';
+import { isInMask } from '../policy/source-mask.ts';
+import { firstStart } from './install-file.ts';
+import { openedSeed } from './opened-seed.ts';
 import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
@@ -56,6 +59,7 @@ const EVENTS_KEPT = 1000;
  *   ├─ native addon, engine thread begins loading
  *   ├─ state directory, its lock                      ✗ runtime-dir-unusable, state-in-use
  *   ├─ state archive, configuration, feed ledger      ✗ refused archive: goes on, gate held closed
+ *   │   └ a new state: the install file, if any       ✗ kickstart-invalid, key-file-exposed
  *   ├─ engine: module, self-test, caches, sources     ✗ module-*, self-test-failed
  *   ├─ control socket                                 ✗ socket-path-too-long, runtime-dir-unusable
  *   ├─ EGD socket, TCP listener: feed and routes      ✗ listen-failed, listen-needs-tls, tls-*
@@ -136,7 +140,16 @@ export class Daemon {
     });
     this.#closers.push(() => random.close());
     const state = await openState(
-      { directory: options.stateDirectory, flags: options.flags },
+      {
+        directory: options.stateDirectory,
+        flags: options.flags,
+        firstStart: (store) =>
+          firstStart(
+            store,
+            { path: options.installFile, uid, moduleDirectory: this.#built() },
+            { random: random.fill, clock, events: bus, log },
+          ),
+      },
       { hardware, random: random.fill, clock, events: bus, onStop: (close) => this.#closers.push(close) },
     );
     const backup = new ArchiveBackup({ ...state, clock, events: bus });
@@ -170,10 +183,24 @@ export class Daemon {
     this.#reload = () => feed.reloadTls();
     const passwords = new PasswordHasher(PASSWORD_HASHER_DEFAULTS, { random: random.fill });
     const access = new AccessRegistry({ ...state, passwords, events: bus });
+    const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
+    const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report, startSettings: options.startSettings },
-      { ...state, engine, feeders: registry, access, admission, output, recovery, bus, counters, clock },
+      {
+        ...state,
+        engine,
+        feeders: registry,
+        access,
+        admission,
+        installSeed,
+        output,
+        recovery,
+        bus,
+        counters,
+        clock,
+      },
     );
     registerLiveSettings(state.config, { engine, admission, log });
 

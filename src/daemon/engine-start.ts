@@ -4,6 +4,7 @@ import type { RandomSource } from '../base/random.ts';
 import { isInMask } from '../policy/source-mask.ts';
 import { cacheSizes, feedSettings } from '../service/apply-config.ts';
 import { dataKey } from '../state/data-key.ts';
+import { readInstallRecord } from '../state/install-record.ts';
 import type { CacheStart, EngineStart } from './engine-thread-data.ts';
 import type { OpenedState } from './state-directory.ts';
 
@@ -39,8 +40,11 @@ async function cacheStart(
   try {
     if (enrolment.refused !== undefined) throw enrolment.refused;
     const feeders = enrolment.list().map(({ id }) => id);
+    const seed = readInstallRecord({ archive })?.seed ?? null;
+    const installSeedBytes = seed === null || seed.usedUp ? undefined : seed.bytes;
     const keyEncryptionKey = await dataKey('cache-key', { archive, random });
-    return { stateDirectory: report.directory, keyEncryptionKey, sizes: cacheSizes(config.values), feeders };
+    const sizes = cacheSizes(config.values);
+    return { stateDirectory: report.directory, keyEncryptionKey, sizes, feeders, installSeedBytes };
   } catch (error) {
     if (!isEntropyError(error)) throw error;
     const { code, message } = error;

@@ -18,6 +18,8 @@ export interface CacheStart {
   readonly sizes: CacheSizes;
   /** Ids of the enrolled feeders: what others left in the caches is not used. */
   readonly feeders: readonly number[];
+  /** Bytes of the whole install seed; undefined when there is none, or it is used up. */
+  readonly installSeedBytes: number | undefined;
 }
 
 /** The first message to it: what the configuration says. The thread resolves the mask, since it knows the hardware. */

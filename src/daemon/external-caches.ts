@@ -3,8 +3,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
-import { Reservoir, storageReserveBytes } from '../cache/reservoir.ts';
-import { StorageCache } from '../cache/storage-cache.ts';
+import { openInstallSeed } from '../cache/install-seed.ts';
+import { INSTALL_SEED_FEEDER } from '../cache/origin.ts';
+import { Reservoir, storageReserveBytes, type SegmentStore } from '../cache/reservoir.ts';
+import { SeedFirstStore } from '../cache/seed-first-store.ts';
+import { StorageCache, type StorageCacheDependencies } from '../cache/storage-cache.ts';
 import { NodeFiles } from '../durable/node-files.ts';
 import type { CacheStart } from './engine-thread-data.ts';
 
@@ -21,19 +24,36 @@ const DIRECTORY = 'cache';
 
 /** Opens both caches of external entropy. What was stored is drawn into memory in the background: see Reservoir.start. */
 export async function openExternalCaches(
-  { stateDirectory, keyEncryptionKey, sizes, feeders }: CacheStart,
+  start: CacheStart,
   dependencies: ExternalCachesDependencies,
 ): Promise<Reservoir> {
+  const { stateDirectory, keyEncryptionKey, sizes, feeders } = start;
   try {
     const files = await NodeFiles.open({ root: stateDirectory });
     const reserveBytes = storageReserveBytes(sizes.memoryBytes);
     const storage = await StorageCache.open(
-      // Whoever is not enrolled now was revoked before: what he left is not used.
-      { directory: DIRECTORY, capacityBytes: sizes.storageBytes, reserveBytes, feeders: new Set(feeders) },
+      {
+        directory: DIRECTORY,
+        capacityBytes: sizes.storageBytes,
+        reserveBytes,
+        // Whoever is not enrolled now was revoked before: what he left is not used.
+        feeders: new Set([...feeders, INSTALL_SEED_FEEDER]),
+      },
       { ...dependencies, files, keyEncryptionKey },
     );
-    return new Reservoir(sizes, { ...dependencies, storage });
+    const withSeed = await seedFirst(start, storage, { ...dependencies, files, keyEncryptionKey });
+    return new Reservoir(sizes, { ...dependencies, storage: withSeed });
   } finally {
     wipe(keyEncryptionKey);
   }
+}
+
+async function seedFirst(
+  { installSeedBytes }: CacheStart,
+  feeders: StorageCache,
+  dependencies: StorageCacheDependencies,
+): Promise<SegmentStore> {
+  if (installSeedBytes === undefined) return feeders;
+  const seed = await openInstallSeed({ seedBytes: installSeedBytes }, dependencies);
+  return new SeedFirstStore({ seed, feeders });
 }

@@ -7,7 +7,8 @@ import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
 import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
-import { type DaemonOptions, helpText, parseCommandLine } from './options.ts';
+import { runInstall } from './install-command.ts';
+import { type DaemonOptions, parseCommandLine } from './options.ts';
 
 /** How long a start may still take after it was told to stop. */
 const START_PATIENCE_MS = 5_000;
@@ -20,10 +21,19 @@ async function main(): Promise<void> {
     const invocation = parseCommandLine(process.argv.slice(2), process.env, uid, (file) =>
       readStartSettings(file, uid),
     );
-    if (invocation.kind === 'help') return void process.stdout.write(helpText());
-    if (invocation.kind === 'version')
-      return void process.stdout.write(`entropyd ${installation().version}\n`);
-    await run(invocation.options, uid);
+    switch (invocation.kind) {
+      case 'help':
+        process.stdout.write(invocation.text);
+        break;
+      case 'version':
+        process.stdout.write(`entropyd ${installation().version}\n`);
+        break;
+      case 'install':
+        process.stdout.write(await runInstall(invocation.command, installation().root));
+        break;
+      case 'run':
+        await run(invocation.options, uid);
+    }
   } catch (error) {
     fail(error);
   }

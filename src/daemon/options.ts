@@ -16,6 +16,8 @@ import {
   type StartSettingReport,
   type StartSettings,
 } from '../contract/start-settings.ts';
+import { installHelpText, parseInstallCommand, type InstallCommand } from './install-command.ts';
+import { INSTALL_FILE } from './install-file.ts';
 
 export interface DaemonOptions {
   readonly stateDirectory: string;
@@ -24,6 +26,8 @@ export interface DaemonOptions {
   readonly listen: string;
   /** Undefined: no TLS, and so on the loopback only. */
   readonly tls: TlsOptions | undefined;
+  /** The kickstart that is applied at the first start, when it is there; undefined: none is looked for. */
+  readonly installFile: string | undefined;
   /** Parameters given as flags: they win over the store. */
   readonly flags: PartialConfiguration;
   readonly logFormat: 'text' | 'json';
@@ -49,7 +53,8 @@ export const DEFAULT_LISTEN = '127.0.0.1:8740';
 /** What the command line asks for. */
 export type Invocation =
   | { readonly kind: 'run'; readonly options: DaemonOptions }
-  | { readonly kind: 'help' }
+  | { readonly kind: 'install'; readonly command: InstallCommand }
+  | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
 
 /** Parameters that may be given as flags; their names are the table's. */
@@ -78,8 +83,16 @@ export function parseCommandLine(
   uid: number,
   readFile: ReadStartSettings,
 ): Invocation {
+  if (argv[0] === 'install') {
+    const command = parseInstallCommand(argv.slice(1), {
+      stateDirectory: (config) =>
+        fileSettings(config === undefined ? {} : { config }, readFile)['state-dir'] ??
+        stateDirectory(environment, uid),
+    });
+    return command === undefined ? { kind: 'help', text: installHelpText() } : { kind: 'install', command };
+  }
   const flags = parsed(argv);
-  if (flags.help === true) return { kind: 'help' };
+  if (flags.help === true) return { kind: 'help', text: helpText() };
   if (flags.version === true) return { kind: 'version' };
   const file = fileSettings(flags, readFile);
   const values: Values = { ...file, ...flags };
@@ -98,6 +111,7 @@ export function parseCommandLine(
       runtimeDirectory: text(values['runtime-dir'], defaults['runtime-dir']),
       listen: text(values.listen, defaults.listen),
       tls: tlsOptions(values),
+      installFile: installFile(values, uid),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
@@ -113,6 +127,7 @@ export function helpText(): string {
     return `  --${name}=<${rangeOf(key)}>\n${indented(`${description} Default ${String(PARAMETERS[key].default)}.`)}`;
   });
   return `Usage: entropyd [options]
+       entropyd install --kickstart FILE [options]
 
 Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreground; SIGTERM or SIGINT ends it in order.
 
@@ -133,6 +148,8 @@ Options:
         SIGHUP reads them again; open connections go on. \`entropyctl mixer tls self-signed\` makes a pair for a lab.
   --tls-client-ca=FILE
         Let in only clients with a certificate of these authorities (PEM).
+  --install-kickstart=FILE
+        A kickstart that is applied once, when it is there and the state is new. Default for root ${INSTALL_FILE}.
   --encryption-mode=none
         How the key of a new configuration archive is kept. none is obfuscation, not protection.
   --log-format=text|json, --log-level=debug|info|warn|error
@@ -144,6 +161,12 @@ ${parameters.join('\n')}
 Environment:
   ENTROPY_MIXER_WASM=simd|scalar|debug forces a build of the mixer module.
 `;
+}
+
+/** Nobody but root finds a file in /etc by himself: what stands there speaks for the host. */
+function installFile(values: Values, uid: number): string | undefined {
+  const given = values['install-kickstart'];
+  return given === undefined && uid !== 0 ? undefined : text(given, INSTALL_FILE);
 }
 
 type Values = Readonly<Record<string, string | boolean | undefined>>;
@@ -164,6 +187,7 @@ function parsed(argv: readonly string[]): Values {
         'tls-cert': string,
         'tls-key': string,
         'tls-client-ca': string,
+        'install-kickstart': string,
         'encryption-mode': string,
         'log-format': string,
         'log-level': string,

@@ -38,25 +38,34 @@ export interface StateDependencies {
 
 const LEDGER_RECORDS = 4096;
 
+/** The state archive and what is read from it; the directory's lock is held. */
+export interface OpenedStore {
+  readonly archive: StateArchive;
+  readonly enrolment: Enrolment;
+  readonly files: DurableFiles;
+}
+
+export interface StateOptions {
+  readonly directory: string;
+  readonly flags: PartialConfiguration;
+  /** Called before the configuration is read, to install it from a file; what it throws ends the start. */
+  readonly firstStart?: (store: OpenedStore) => Promise<void>;
+}
+
 /** @throws EntropyError runtime-dir-unusable, state-in-use; a refused archive is told and goes on */
 export async function openState(
-  options: { readonly directory: string; readonly flags: PartialConfiguration },
+  options: StateOptions,
   dependencies: StateDependencies,
 ): Promise<OpenedState> {
-  const { directory, flags } = options;
-  const { hardware, random, clock, events, onStop } = dependencies;
-  const files = await NodeFiles.open({ root: directory });
-  const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
-  onStop(() => lock.release());
-  const wrappings = [new NoneWrapping({ random })];
-  const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
-  onStop(() => archive.close());
-  const enrolment = Enrolment.open({ archive, random, clock });
-  onStop(() => enrolment.close());
+  const { directory, flags, firstStart } = options;
+  const { random, clock, events, onStop } = dependencies;
+  const store = await openStore(directory, dependencies);
+  const { archive, enrolment, files } = store;
   const tokens = new Tokens({ archive, random, clock });
   onStop(() => tokens.close());
   const accounts = new Accounts({ archive, clock });
   onStop(() => accounts.close());
+  await firstStart?.(store);
   const config = ConfigStore.open({ flags, file: {} }, { archive });
   if (config.refused !== undefined) {
     events.emit('state.refused', { code: config.refused.code, because: config.refused.message });
@@ -67,4 +76,20 @@ export async function openState(
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
   const report = { directory, encryptionMode: 'NONE' as const, refused: config.refused?.code ?? '' };
   return { archive, config, enrolment, tokens, accounts, files, ledger, report };
+}
+
+/** @throws EntropyError runtime-dir-unusable, state-in-use; for a refused archive see its `refused` */
+export async function openStore(
+  directory: string,
+  { hardware, random, clock, onStop }: Omit<StateDependencies, 'events'>,
+): Promise<OpenedStore> {
+  const files = await NodeFiles.open({ root: directory });
+  const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
+  onStop(() => lock.release());
+  const wrappings = [new NoneWrapping({ random })];
+  const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
+  onStop(() => archive.close());
+  const enrolment = Enrolment.open({ archive, random, clock });
+  onStop(() => enrolment.close());
+  return { archive, enrolment, files };
 }

@@ -33,6 +33,7 @@ const NO_CACHES: ExternalCacheReport = {
   lowWatermarkBytes: 0,
   storedBytes: 0,
   storageSizeBytes: 0,
+  installSeedBytes: 0,
   roomBytes: 0,
   creditedBits: 0,
   drawBitsPerSecond: 0,

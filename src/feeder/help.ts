@@ -6,6 +6,7 @@ export const CHUNK_BYTES = 4096;
 
 export function helpText(): string {
   return `Usage: entropy-feed --key FILE [options] SOURCE
+       entropy-feed --kickstart FILE --bytes SIZE --sources MASK SOURCE
        entropy-feed verify RECEIPTS --key FILE|HEX
 
 Feeds entropy to an entropyd over a mutually proven, encrypted connection. What was sent is never sent again: without a receipt
@@ -36,6 +37,9 @@ Options:
   --receipts FILE     append each signed receipt to this file
   --progress auto|json|none
                       one line that is kept current on a terminal and JSON lines elsewhere; always JSON lines; nothing
+  --kickstart FILE --bytes SIZE --sources MASK
+                      feed nobody; write \`entropy --sources=MASK --data=BASE64\`, the line for the kickstart of a new host, to
+                      FILE, mode 0600, never over another. SIZE is 512000 to 10MiB, MASK 0 to 15 (12: RDSEED and external)
   --help, --version
 
 ${exitText()}`;

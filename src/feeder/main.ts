@@ -4,6 +4,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { wipe } from '../base/bytes.ts';
 import { SystemClock } from '../base/clock.ts';
 import { EntropyError, ERRORS, EXIT, isEntropyError } from '../base/errors.ts';
+import { SOURCE_BITS } from '../base/names.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { Enrolment } from '../protocol/enrolment-file.ts';
 import type { ByteInput, InputWarning } from './byte-input.ts';
@@ -14,10 +15,11 @@ import { type FeedTls, type FeedTlsOptions, openFeedTls } from './feed-tls.ts';
 import { Feeder } from './feeder.ts';
 import { FileInput } from './file-input.ts';
 import { HostError } from './host-error.ts';
-import { type FeedOptions, parseCommandLine, type SourceOptions } from './options.ts';
+import { type FeedOptions, type KickstartOptions, parseCommandLine, type SourceOptions } from './options.ts';
 import { Pkcs11Input } from './pkcs11-input.ts';
 import { printable, Progress, type ProgressForm } from './progress.ts';
 import { ReceiptsFile } from './receipts-file.ts';
+import { writeSeedLine } from './seed-line.ts';
 import { StreamInput } from './stream-input.ts';
 import { verify } from './verify.ts';
 
@@ -46,6 +48,9 @@ async function main(): Promise<void> {
       case 'verify':
         process.stdout.write(verify(invocation.options));
         break;
+      case 'kickstart':
+        process.stdout.write(await kickstart(invocation.options));
+        process.exit(EXIT.ok);
       case 'feed':
         await feed(invocation.options);
         // What still waits (a stream that never ends, the goodbye of a WebSocket) has nothing to say any more.
@@ -81,6 +86,41 @@ async function feed(options: FeedOptions): Promise<void> {
     wipe(enrolment.key);
     receipts?.close();
   }
+}
+
+/** Writes an install seed; gives what there is to say of it. */
+async function kickstart({ source, ...options }: KickstartOptions): Promise<string> {
+  const input = inputOf(source, (text) => process.stderr.write(`entropy-feed: ${printable(text)}\n`));
+  let isStopping = false;
+  stopOnSignal({
+    stop: () => {
+      isStopping = true;
+      void input.close();
+    },
+  });
+  const progress = seedProgress(options.bytes);
+  const fingerprint = await writeSeedLine(options, { input, progress, isStopping: () => isStopping });
+  const unused = (options.sources & SOURCE_BITS.external) === 0;
+  const { file, bytes, sources } = options;
+  return [
+    `wrote ${printable(file)}: a seed of ${bytes} bytes from ${printable(input.description)}, fingerprint ${fingerprint}`,
+    ...(unused
+      ? [`note: the mask ${sources} lacks bit 8, so the host will keep the seed and not use it`]
+      : []),
+    'Put the line into the kickstart of one host, and delete this file: it holds the seed.',
+    '',
+  ].join('\n');
+}
+
+/** On a terminal: how far it is, on one line that goes when it is done. */
+function seedProgress(totalBytes: number): (bytes: number) => void {
+  return (bytes) => {
+    if (!process.stderr.isTTY) return;
+    const percent = Math.floor((100 * bytes) / totalBytes);
+    process.stderr.write(
+      bytes < totalBytes ? `\r${bytes} of ${totalBytes} bytes (${percent} %)` : '\r\u001b[K',
+    );
+  };
 }
 
 function feederOf(
@@ -138,7 +178,7 @@ function inputOf(source: SourceOptions, warn: InputWarning): ByteInput {
 }
 
 /** The first signal ends the feed in order, the second at once. */
-function stopOnSignal(feeder: Feeder): void {
+function stopOnSignal(feeder: { stop: () => void }): void {
   let isStopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {

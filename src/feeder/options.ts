@@ -8,6 +8,7 @@ import {
 } from '../protocol/limits.ts';
 import { type FeedTlsOptions, parsePin } from './feed-tls.ts';
 import { CHUNK_BYTES, helpText, verifyHelpText } from './help.ts';
+import { SEED_OPTIONS, seedBytes, seedSources } from './seed-options.ts';
 
 /** Where the bytes come from. */
 export type SourceOptions =
@@ -36,6 +37,14 @@ export interface FeedOptions {
   readonly source: SourceOptions;
 }
 
+/** An install seed for a kickstart, instead of a feed. */
+export interface KickstartOptions {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sources: number;
+  readonly source: SourceOptions;
+}
+
 export interface VerifyOptions {
   readonly receiptsFile: string;
   /** 64 hexadecimal digits, or a file that holds them, or an enrolment file. */
@@ -45,6 +54,7 @@ export interface VerifyOptions {
 /** What the command line asks for. */
 export type Invocation =
   | { readonly kind: 'feed'; readonly options: FeedOptions }
+  | { readonly kind: 'kickstart'; readonly options: KickstartOptions }
   | { readonly kind: 'verify'; readonly options: VerifyOptions }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
@@ -62,6 +72,9 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   if (values.help === true) return { kind: 'help', text: word === 'verify' ? verifyHelpText() : helpText() };
   if (values.version === true) return { kind: 'version' };
   if (word === 'verify') return { kind: 'verify', options: verifyOptions(values, rest) };
+  if (values.kickstart !== undefined)
+    return { kind: 'kickstart', options: kickstartOptions(values, word, rest) };
+  refuseOptions(values, SEED_OPTIONS, 'for --kickstart only');
   return { kind: 'feed', options: feedOptions(values, word, rest) };
 }
 
@@ -95,6 +108,9 @@ function parsed(argv: readonly string[]): {
         module: string,
         token: string,
         'pin-file': string,
+        kickstart: string,
+        bytes: string,
+        sources: string,
         help: { ...boolean, short: 'h' },
         version: boolean,
       },
@@ -118,6 +134,22 @@ function feedOptions(values: Values, word: string | undefined, rest: readonly st
     receiptsFile: text(values, 'receipts'),
     progress: oneOf('--progress', text(values, 'progress') ?? 'auto', PROGRESS),
     source,
+  };
+}
+
+function kickstartOptions(
+  values: Values,
+  word: string | undefined,
+  rest: readonly string[],
+): KickstartOptions {
+  const own: readonly string[] = ['kickstart', ...SEED_OPTIONS, ...PKCS11_OPTIONS];
+  const others = Object.keys(values).filter((name) => !own.includes(name));
+  refuseOptions(values, others, 'not for --kickstart, which feeds nobody');
+  return {
+    file: required(values, 'kickstart', 'the file to make'),
+    bytes: seedBytes(required(values, 'bytes', 'how much, such as 4MiB')),
+    sources: seedSources(required(values, 'sources', 'the source mask of the host, such as 12')),
+    source: sourceOptions(values, word, rest),
   };
 }
 

@@ -14,6 +14,7 @@ import type {
 } from '../contract/control-service.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
+import type { InstallSeedReport } from '../contract/install-seed.ts';
 import type { GateReport } from '../contract/gate.ts';
 import type {
   ConfigurationReport,
@@ -31,6 +32,7 @@ import type { AccessRegistry } from './access-registry.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { FeederRegistry } from './feeder-registry.ts';
 import type { RecoveryDesk } from './recovery-desk.ts';
+import type { InstallSeed } from './install-seed.ts';
 import type { ServedOutput } from './served-output.ts';
 
 export interface EntropyServiceOptions {
@@ -45,6 +47,7 @@ export interface EntropyServiceDependencies {
   readonly access: AccessRegistry;
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
+  readonly installSeed: InstallSeed;
   readonly output: ServedOutput;
   readonly recovery: RecoveryDesk;
   readonly ledger: FeedLedger;
@@ -62,6 +65,7 @@ export class EntropyService implements ControlService {
   readonly #engine: EngineClient;
   readonly #feeders: FeederRegistry;
   readonly #admission: FeederAdmission;
+  readonly #installSeed: InstallSeed;
   readonly #output: ServedOutput;
   readonly #ledger: FeedLedger;
   readonly #config: ConfigStore;
@@ -80,6 +84,7 @@ export class EntropyService implements ControlService {
     this.#engine = dependencies.engine;
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;
+    this.#installSeed = dependencies.installSeed;
     this.#output = dependencies.output;
     this.#ledger = dependencies.ledger;
     this.#config = dependencies.config;
@@ -163,6 +168,10 @@ export class EntropyService implements ControlService {
     const changed = await this.#config.change(patch);
     if (changed.length > 0) this.#bus.emit('config.changed', { keys: changed.join(', '), by: peer.name });
     return this.configuration();
+  }
+
+  async installSeed(): Promise<InstallSeedReport> {
+    return this.#installSeed.report((await this.#engine.call('report')).external.installSeedBytes);
   }
 
   async external(): Promise<ExternalReport> {

@@ -73,6 +73,11 @@ export class ConfigStore {
     return this.#archive.refused ?? this.#refused;
   }
 
+  /** No value is stored: all that is configured comes from flags, file and defaults. */
+  get storesNothing(): boolean {
+    return Object.keys(this.#stored).length === 0;
+  }
+
   /** The values as configured now. */
   get values(): Configuration {
     return this.#resolved.values;
@@ -104,19 +109,21 @@ export class ConfigStore {
    * keys whose stored value is another now; without any, nothing is written and no part is asked.
    *
    * @param patch from outside: `parameter-unknown`, `parameter-invalid`
+   * @param companions documents that become durable together with the values: a crash keeps all of it or nothing
    * @throws what a participant throws; `state-unwritable`; the error in `refused`; Error when a commit throws, which
    *   breaks an invariant: the process must end
    */
-  change(patch: unknown): Promise<ParameterKey[]> {
+  change(patch: unknown, companions: ReadonlyMap<string, Uint8Array> = new Map()): Promise<ParameterKey[]> {
     return this.#queue.run(async () => {
       if (this.refused !== undefined) throw this.refused;
       const stored = apply(this.#stored, parseChange(patch));
       const changed = PARAMETER_KEYS.filter((key) => stored[key] !== this.#stored[key]);
-      if (changed.length === 0) return changed;
+      if (changed.length === 0 && companions.size === 0) return changed;
       const next = this.#resolve(stored);
       const prepared = await this.#prepareAll(next.values);
       try {
-        await this.#archive.save(DOCUMENT, encode(stored));
+        const documents = [...companions, [DOCUMENT, encode(stored)] as const];
+        await Promise.all(documents.map(([name, bytes]) => this.#archive.save(name, bytes)));
       } catch (error) {
         abortAll(prepared);
         throw error;

@@ -93,6 +93,11 @@ export class Enrolment {
     return this.#archive.refused ?? this.#refused;
   }
 
+  /** Nobody was ever enrolled. */
+  get untouched(): boolean {
+    return this.#register.nextId === 1;
+  }
+
   /** In the order of enrolment. */
   list(): readonly FeederRecord[] {
     return this.#register.feeders;

@@ -35,7 +35,8 @@ export interface FeederRecord extends FeederTerms {
 }
 
 export const MAXIMUM_FEEDERS = 1024;
-export const MAXIMUM_FEEDER_ID = 0xffff_ffff;
+/** One below what fits: that number is the install seed's (cache/origin.ts). */
+export const MAXIMUM_FEEDER_ID = 0xffff_fffe;
 
 const PRINTABLE = new RegExp(CERTIFICATE.pattern, 'u');
 const MAXIMUM_RATE_UNITS = BITS_PER_BYTE * CREDIT_UNITS_PER_BIT;

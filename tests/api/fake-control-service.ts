@@ -9,6 +9,7 @@ import type {
   Readiness,
 } from '../../src/contract/control-service.ts';
 import type { ExternalReport } from '../../src/contract/external.ts';
+import type { InstallSeedReport } from '../../src/contract/install-seed.ts';
 import type { GateReport } from '../../src/contract/gate.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../../src/contract/feeders.ts';
 import type {
@@ -23,7 +24,7 @@ import { parseChange } from '../../src/contract/parameters.ts';
 import { FakeAccessService } from './fake-access-service.ts';
 import { FakeRecovery, SAMPLE_RECOVERY } from './fake-recovery.ts';
 import { sampleConfiguration } from './sample-configuration.ts';
-import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders } from './sample-external.ts';
+import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders, sampleInstallSeed } from './sample-external.ts';
 
 /** Every sample report stands at this moment. */
 export const NOW_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -266,6 +267,10 @@ export class FakeControlService implements ControlService {
 
   external(): Promise<ExternalReport> {
     return this.#later('external', [], this.report.external);
+  }
+
+  installSeed(): Promise<InstallSeedReport> {
+    return this.#later('installSeed', [], sampleInstallSeed());
   }
 
   feeders(): Promise<FeederReport[]> {

@@ -21,6 +21,7 @@ export const REQUESTS: Readonly<
   changeConfiguration: { url: '/v1/config', payload: { feedBytes: 128 } },
   selfTest: { url: '/v1/selftest' },
   external: { url: '/v1/external' },
+  installSeed: { url: '/v1/install-seed' },
   feeders: { url: '/v1/feeders' },
   enrollFeeder: { url: '/v1/feeders/new?class=drbg&bitsPerByte=0.03125' },
   rotateFeeder: { url: '/v1/feeders/hsm-1/rotate' },

@@ -1,4 +1,5 @@
 import type { ExternalReport } from '../../src/contract/external.ts';
+import type { InstallSeedReport } from '../../src/contract/install-seed.ts';
 import type { FeederReport, ReceiptKeyReport } from '../../src/contract/feeders.ts';
 
 /** External entropy as the sample reports tell it, at the moment where they all stand. */
@@ -17,6 +18,7 @@ export function sampleExternal(change: Partial<ExternalReport> = {}): ExternalRe
     lowWatermarkBytes: 104_857,
     storedBytes: 1_048_576,
     storageSizeBytes: 4_194_304,
+    installSeedBytes: 0,
     roomBytes: 3_260_416,
     creditedBits: 45_568,
     drawBitsPerSecond: 25.6,
@@ -24,6 +26,19 @@ export function sampleExternal(change: Partial<ExternalReport> = {}): ExternalRe
     servableBits: 36_454.4,
     refilling: false,
     storageFailure: '',
+    ...change,
+  };
+}
+
+export function sampleInstallSeed(change: Partial<InstallSeedReport> = {}): InstallSeedReport {
+  return {
+    state: 'in-use',
+    installedMs: NOW_MS - 3_600_000,
+    sources: 12,
+    seedBytes: 4_194_304,
+    leftBytes: 4_079_078,
+    bitsPerByte: 1,
+    fingerprint: '0123-4567-89ab-cdef',
     ...change,
   };
 }

@@ -36,6 +36,7 @@ test('nothing given: the places of root, no parameter, text at level info, the b
     runtimeDirectory: '/run/entropy-mixer',
     listen: '127.0.0.1:8740',
     tls: undefined,
+    installFile: '/etc/entropy-mixer/install.ks',
     flags: {},
     logFormat: 'text',
     logLevel: 'info',
@@ -53,6 +54,43 @@ test('TLS takes certificate and key, and authorities of clients only with both',
     ['--tls-cert', ''],
   ])
     throwsWith(() => optionsOf(half), 'usage');
+});
+
+test('root alone has an install file by default; anybody can name one', () => {
+  const fileOf = (uid: number, ...argv: string[]) => {
+    const invocation = parseCommandLine(argv, { HOME: '/home/a' }, uid, () => undefined);
+    return invocation.kind === 'run' ? invocation.options.installFile : invocation.kind;
+  };
+  assert.is(fileOf(0), '/etc/entropy-mixer/install.ks');
+  assert.is(fileOf(1000), undefined);
+  assert.is(fileOf(1000, '--install-kickstart=/tmp/ks'), '/tmp/ks');
+});
+
+test('install: its own words, help and rate', () => {
+  const command = (...argv: string[]) => {
+    const readFile = (file: string) => (file === 'conf' ? { 'state-dir': '/named/there' } : undefined);
+    const invocation = parseCommandLine(['install', ...argv], {}, 0, readFile);
+    return invocation.kind === 'install' ? invocation.command : invocation.kind;
+  };
+  const defaults = {
+    kickstart: 'ks',
+    stateDirectory: '/var/lib/entropy-mixer',
+    rateUnits: 1024,
+    dryRun: false,
+  };
+  assert.equal(command('--kickstart', 'ks'), defaults);
+  assert.equal(command('--kickstart=ks', '--dry-run', '--seed-rate=7.9999', '--state-dir=/tmp/s'), {
+    kickstart: 'ks',
+    stateDirectory: '/tmp/s',
+    rateUnits: 8191,
+    dryRun: true,
+  });
+  assert.equal(command('--kickstart=ks', '--config=conf'), { ...defaults, stateDirectory: '/named/there' });
+  assert.is(command('--help'), 'help');
+  for (const wrong of [[], ['--kickstart='], ['--kickstart=ks', 'more'], ['--kickstart=ks', '--listen=x']])
+    throwsWith(() => command(...wrong), 'usage');
+  for (const rate of ['0', '8.001', '-1', '1e0', '', '1/32', '0.0009'])
+    throwsWith(() => command('--kickstart=ks', `--seed-rate=${rate}`), 'usage');
 });
 
 test('directories: flag before what systemd gives before the default', () => {

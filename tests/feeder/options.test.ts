@@ -47,6 +47,44 @@ test('each option is read, before or after the source', () => {
   });
 });
 
+test('--kickstart takes a size, a mask and a source, and nothing of a feed', () => {
+  const words = ['--kickstart', 'ks', '--bytes', '4MiB', '--sources', '12'];
+  const invocation = parseCommandLine([...words, 'device', '/dev/ttyACM0']);
+  assert.equal(invocation, {
+    kind: 'kickstart',
+    options: { file: 'ks', bytes: 4_194_304, sources: 12, source: { kind: 'device', path: '/dev/ttyACM0' } },
+  });
+  const sizes = {
+    '512000': 512_000,
+    '500KiB': 512_000,
+    '512kB': 512_000,
+    '10MB': 10_000_000,
+    '10MiB': 10_485_760,
+  };
+  for (const [text, bytes] of Object.entries(sizes)) {
+    const { options } = parseCommandLine([
+      '--kickstart=ks',
+      `--bytes=${text}`,
+      '--sources=0',
+      'stdin',
+    ]) as typeof invocation & { kind: 'kickstart' };
+    assert.is(options.bytes, bytes, text);
+  }
+  for (const wrong of [
+    ['--kickstart', 'ks', '--sources', '12', 'stdin'],
+    ['--kickstart', 'ks', '--bytes', '4MiB', 'stdin'],
+    ['--kickstart', 'ks', '--bytes', '511999', '--sources', '12', 'stdin'],
+    ['--kickstart', 'ks', '--bytes', '10MiBx', '--sources', '12', 'stdin'],
+    ['--kickstart', 'ks', '--bytes', '11MiB', '--sources', '12', 'stdin'],
+    ['--kickstart', 'ks', '--bytes', '4MiB', '--sources', '16', 'stdin'],
+    [...words],
+    [...words, '--key', 'k', 'stdin'],
+    [...words, '--rate', '5', 'stdin'],
+    ['--key', 'k', '--bytes', '4MiB', 'stdin'],
+  ])
+    throwsWith(() => parseCommandLine(wrong), 'usage');
+});
+
 test('a URL without a path means the feed', () => {
   assert.is(feed('stdin', '--url', 'ws://host:8740').url, 'ws://host:8740/v1/feed');
   assert.is(feed('stdin', '--url', 'wss://host/else').url, 'wss://host/else');

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
 import { EntropyError } from '../../src/base/errors.ts';
 import { EventBus } from '../../src/base/events.ts';
+import type { Log } from '../../src/base/log.ts';
 import type { Peer } from '../../src/contract/control-service.ts';
 import { NodeFiles } from '../../src/durable/node-files.ts';
 import type { EngineClient } from '../../src/engine/engine-client.ts';
@@ -16,6 +17,7 @@ import { FeedRecorder } from '../../src/service/feed-recorder.ts';
 import type { AccessRegistry } from '../../src/service/access-registry.ts';
 import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
 import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
+import { InstallSeed } from '../../src/service/install-seed.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
 import { RecoveryDesk } from '../../src/service/recovery-desk.ts';
@@ -25,6 +27,9 @@ import { engineFixture } from '../engine/engine-fixture.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
+
+const nothing = (): void => undefined;
+const SILENT: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 const operator: Peer = { name: 'uid 0, pid 7', access: 'change' };
 
@@ -85,10 +90,27 @@ async function withService(
   };
   const feeders = { list: () => [] } as unknown as FeederRegistry;
   const access = {} as unknown as AccessRegistry;
+  const installSeed = new InstallSeed(
+    { record: undefined, inUse: false, keptBytes: undefined },
+    { archive, bus, log: SILENT },
+  );
   const recovery = new RecoveryDesk({ archive, files, events: bus });
   const service = new EntropyService(
     { version: '1.2.3', state, startSettings: [] },
-    { engine, feeders, access, admission, output, recovery, ledger, config, bus, counters, clock },
+    {
+      engine,
+      feeders,
+      access,
+      admission,
+      installSeed,
+      output,
+      recovery,
+      ledger,
+      config,
+      bus,
+      counters,
+      clock,
+    },
   );
   const recorder = new FeedRecorder({ ledger, events: bus, counters });
   try {

@@ -7,12 +7,20 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
 import packageJson from '../package.json' with { type: 'json' };
 import { registerV1Routes } from '../src/api/v1-routes.ts';
+import { TOKEN_SCOPES } from '../src/contract/access.ts';
+import { ACCESS_RULES } from '../src/contract/route-access.ts';
 import { ERRORS } from '../src/base/errors.ts';
 import type { ControlService } from '../src/contract/control-service.ts';
 import { PROBLEM_MEDIA_TYPE } from '../src/contract/problem.ts';
 import { ProblemSchema } from '../src/contract/outputs.ts';
 import { BYTES_MEDIA_TYPE, allErrors, BytesSchema, type RouteEntry } from '../src/contract/route.ts';
 import { ROUTE_NAMES, ROUTES } from '../src/contract/routes.ts';
+
+const TCP = { url: 'http://127.0.0.1:8740', description: 'The address of --listen; https with TLS' };
+const CONTROL_SOCKET = {
+  url: 'http://localhost',
+  description: 'The control socket, <runtime-dir>/control.sock, where the peer’s credentials count',
+};
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 mkdirSync(path.join(root, 'out'), { recursive: true });
@@ -29,7 +37,7 @@ async function openApiDocument(): Promise<object> {
         description: packageJson.description,
         license: { name: packageJson.license, identifier: packageJson.license },
       },
-      servers: [{ url: 'http://localhost', description: 'The control socket, <runtime-dir>/control.sock' }],
+      servers: [TCP, CONTROL_SOCKET],
     },
   });
   app.setValidatorCompiler(() => () => true);
@@ -42,7 +50,16 @@ async function openApiDocument(): Promise<object> {
   return {
     ...document,
     paths: withAnswers(paths ?? {}),
-    components: { schemas: { Problem: ProblemSchema } },
+    components: {
+      schemas: { Problem: ProblemSchema },
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: `A token of \`entropyctl mixer token create\`, with scopes: ${TOKEN_SCOPES.join(', ')}`,
+        },
+      },
+    },
   };
 }
 
@@ -59,6 +76,7 @@ function withAnswers(paths: object): object {
       [method]: {
         operationId: name,
         ...withBody(route, withOptionalDefaults(operation)),
+        ...accessOf(route),
         responses: answersOf(name, member(operation, 'responses')),
       },
     };
@@ -69,13 +87,22 @@ function withAnswers(paths: object): object {
 function answersOf(name: keyof typeof ROUTES, responses: object): object {
   const codes = allErrors(ROUTES[name]);
   const problem = { content: { [PROBLEM_MEDIA_TYPE]: { schema: { $ref: '#/components/schemas/Problem' } } } };
-  const answers: Record<string, object> = { ...success(name, member(responses, '200')) };
+  const route: RouteEntry = ROUTES[name];
+  const answers: Record<string, object> = { ...success(name, member(responses, String(route.success))) };
   for (const status of new Set(codes.map((code) => ERRORS[code].http))) {
     const meant = codes.filter((code) => ERRORS[code].http === status);
     const description = meant.map((code) => `\`${code}\`: ${ERRORS[code].meaning}`).join(' ');
     answers[status] = { description, ...problem };
   }
   return answers;
+}
+
+/** The scope that a token needs; what takes none is served on the control socket alone. */
+function accessOf({ access }: RouteEntry): object {
+  if (access === 'open') return { security: [] };
+  const { token } = ACCESS_RULES[access];
+  if (token === 'none') return { security: [], servers: [CONTROL_SOCKET] };
+  return { security: [{ token: token === 'any' ? [] : [token] }] };
 }
 
 /** A parameter with a default may be left out. */
@@ -98,6 +125,10 @@ function success(name: keyof typeof ROUTES, answer: object): Record<string, obje
   const route: RouteEntry = ROUTES[name];
   if (route.schema.response[200] === BytesSchema) {
     return { 200: { description: 'Success', content: { [BYTES_MEDIA_TYPE]: {} } } };
+  }
+  if (name === 'sendEntropy') {
+    const content = { [BYTES_MEDIA_TYPE]: {}, ...member(answer, 'content') };
+    return { 201: { description: 'Taken: the receipt', content } };
   }
   if (name !== 'eventStream') return { 200: { ...answer, description: 'Success' } };
   return {

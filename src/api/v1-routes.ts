@@ -7,6 +7,7 @@ import { keptEvents } from './kept-events.ts';
 import type { ControlApp, ServerDependencies, ServerOptions } from './control-app.ts';
 import { registered } from './registered.ts';
 import { registerAccessRoutes } from './v1-access-routes.ts';
+import { registerEntropyRoutes } from './v1-entropy-routes.ts';
 import { registerExternalRoutes } from './v1-external-routes.ts';
 import { registerRecoveryRoutes } from './v1-recovery-routes.ts';
 
@@ -22,6 +23,7 @@ export function registerV1Routes(
   registerExternalRoutes(app, dependencies.service);
   registerAccessRoutes(app, dependencies.service);
   registerRecoveryRoutes(app, dependencies.service);
+  registerEntropyRoutes(app, dependencies.service);
   app.route({
     ...registered(ROUTES.openApi),
     handler: async (_request, reply) => {

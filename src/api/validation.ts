@@ -2,7 +2,7 @@ import { Check, Errors } from 'typebox/schema';
 import type { TSchema } from 'typebox';
 import { EntropyError } from '../base/errors.ts';
 
-export type RequestPart = 'params' | 'querystring' | 'body';
+export type RequestPart = 'params' | 'querystring' | 'headers' | 'body';
 
 export type Validated = { readonly value: unknown } | { readonly error: EntropyError };
 
@@ -12,7 +12,7 @@ export function compileValidator(route: {
   readonly httpPart?: string;
 }): (value: unknown) => Validated {
   const { schema, httpPart } = route;
-  if (httpPart !== 'params' && httpPart !== 'querystring' && httpPart !== 'body') {
+  if (httpPart !== 'params' && httpPart !== 'querystring' && httpPart !== 'headers' && httpPart !== 'body') {
     throw new TypeError(`no validator for the ${httpPart ?? 'unnamed'} part of a request`);
   }
   return validatorOf(schema, httpPart);

@@ -44,6 +44,13 @@ export const ACCESS_ERRORS = {
     'As many passwords wait to be checked as may: each takes a good part of a second on purpose.',
     'Try again in a moment.',
   ),
+  'sequence-used': entry(
+    409,
+    EXIT.connection,
+    false,
+    'A request with this sequence has been accepted before; nothing of this one was taken.',
+    'Go on with `nextSequence`. If an answer was lost, ask for its receipt before anything else is drawn from the source.',
+  ),
   'token-unknown': entry(
     404,
     EXIT.usage,

@@ -1,6 +1,7 @@
 import type { EventRecord } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
 import type { AccessService } from './access-service.ts';
+import type { EntropyIntake } from './entropy-intake.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type { InstallSeedReport } from './install-seed.ts';
@@ -54,6 +55,7 @@ export interface EventPage {
  */
 export interface ControlService {
   readonly access: AccessService;
+  readonly intake: EntropyIntake;
   status(): Promise<StatusReport>;
   sources(): Promise<SourceReport[]>;
   /** The last feeds, newest first, at most `limit` (1 to 4,096), and the totals. */

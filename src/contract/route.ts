@@ -45,11 +45,16 @@ export interface RouteEntry<
   readonly access: RouteAccess;
   /** Its own errors; those of `allErrors` come on top. */
   readonly errors: readonly ErrorCode[];
+  /** Status of an answer that is none of them. */
+  readonly success: 200 | 201;
   /** In the shape that fastify and its OpenAPI plugin read. A route without a body schema refuses a body. */
   readonly schema: {
     readonly params: Params;
     readonly querystring: Query;
+    /** Only those that the route asks for; names in small letters. */
+    readonly headers?: TObject;
     readonly body: Body;
+    /** The answer stands under 200, whatever the status of success. */
     readonly response: { readonly 200: Answer } & Readonly<Record<number, TSchema>>;
   };
 }
@@ -57,7 +62,9 @@ export interface RouteEntry<
 interface RouteParts<Params, Query, Body, Answer> {
   readonly params: Params;
   readonly querystring: Query;
+  readonly headers?: TObject;
   readonly body: Body;
+  readonly success?: 200 | 201;
   readonly answer: Answer;
   readonly errors: readonly ErrorCode[];
 }
@@ -67,7 +74,7 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema | 
   url: string,
   access: RouteAccess,
   summary: string,
-  { params, querystring, body, answer, errors }: RouteParts<P, Q, B, A>,
+  { params, querystring, headers, body, success = 200, answer, errors }: RouteParts<P, Q, B, A>,
 ): RouteEntry<P, Q, B, A> {
   const problems = Object.fromEntries(
     allErrors({ access, errors }).map((code) => [ERRORS[code].http, ProblemSchema]),
@@ -78,7 +85,14 @@ export function route<P extends TObject, Q extends TObject, B extends TSchema | 
     access,
     summary,
     errors,
-    schema: { params, querystring, body, response: { ...problems, 200: answer } },
+    success,
+    schema: {
+      params,
+      querystring,
+      ...(headers === undefined ? {} : { headers }),
+      body,
+      response: { ...problems, [success]: answer, 200: answer },
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { ACCESS_ROUTES } from './access-routes.ts';
+import { ENTROPY_ROUTES } from './entropy-routes.ts';
 import { EXTERNAL_ROUTES } from './external-routes.ts';
 import { INSTALL_SEED_ROUTES } from './install-seed.ts';
 import { GateReportSchema, OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
@@ -196,6 +197,7 @@ export const ROUTES = {
   ...ACCESS_ROUTES,
   ...RECOVERY_ROUTES,
   ...INSTALL_SEED_ROUTES,
+  ...ENTROPY_ROUTES,
   openApi: route('GET', '/openapi.json', 'known', 'This interface as an OpenAPI 3.1 document', {
     ...bare,
     answer: Type.Object({}, { additionalProperties: true }),

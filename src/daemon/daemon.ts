@@ -23,6 +23,7 @@ import { EntropyService } from '../service/entropy-service.ts';
 import { ArchiveBackup } from '../service/archive-backup.ts';
 import { RecoveryDesk } from '../service/recovery-desk.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
+import { RequestIntake } from '../service/request-intake.ts';
 import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
@@ -185,6 +186,7 @@ export class Daemon {
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
     const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
+    const intake = new RequestIntake({ admission, random: random.fill, clock });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report, startSettings: options.startSettings },
@@ -193,6 +195,7 @@ export class Daemon {
         engine,
         feeders: registry,
         access,
+        intake,
         admission,
         installSeed,
         output,

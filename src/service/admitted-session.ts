@@ -6,6 +6,7 @@ import { receiptDigest } from '../protocol/receipt.ts';
 import type { FeederRecord } from '../state/feeder-record.ts';
 import type { FeedFlow } from './feed-flow.ts';
 import type { DataFrame, FeedConnection, FeederVisit } from './feeder-visit.ts';
+import type { Sendable } from './grants.ts';
 import type { ReceiptStore } from './receipt-store.ts';
 
 export interface AdmittedSessionOptions {
@@ -70,6 +71,22 @@ export class AdmittedSession {
       throw error;
     }
     return this.#taken(frame);
+  }
+
+  /** Of the next frame, while none is under way. */
+  get nextSequence(): number {
+    return this.#visit.nextSequence;
+  }
+
+  /** What could be sent now. */
+  sendable(frameBytes: number): Sendable {
+    return this.#dependencies.flow.sendable(this.record, frameBytes);
+  }
+
+  /** Something came that proves the feeder to be there, and costs as much as a frame. Throws `feed-rate-exceeded`. */
+  heard(): void {
+    this.#dependencies.flow.spendControl(this.record, 1);
+    this.#dependencies.flow.heard(this.record);
   }
 
   /**

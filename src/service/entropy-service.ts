@@ -12,6 +12,7 @@ import type {
   Peer,
   Readiness,
 } from '../contract/control-service.ts';
+import type { EntropyIntake } from '../contract/entropy-intake.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
 import type { InstallSeedReport } from '../contract/install-seed.ts';
@@ -45,6 +46,7 @@ export interface EntropyServiceDependencies {
   readonly engine: EngineClient;
   readonly feeders: FeederRegistry;
   readonly access: AccessRegistry;
+  readonly intake: EntropyIntake;
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
   readonly installSeed: InstallSeed;
@@ -61,6 +63,7 @@ export interface EntropyServiceDependencies {
 export class EntropyService implements ControlService {
   readonly access: AccessRegistry;
   readonly recovery: RecoveryDesk;
+  readonly intake: EntropyIntake;
   readonly #options: EntropyServiceOptions;
   readonly #engine: EngineClient;
   readonly #feeders: FeederRegistry;
@@ -81,6 +84,7 @@ export class EntropyService implements ControlService {
     this.#options = options;
     this.access = dependencies.access;
     this.recovery = dependencies.recovery;
+    this.intake = dependencies.intake;
     this.#engine = dependencies.engine;
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;

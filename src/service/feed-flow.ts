@@ -4,7 +4,7 @@ import type { EventSink } from '../base/events.ts';
 import { MS_PER_SECOND } from '../base/units.ts';
 import type { FeederRecord } from '../state/feeder-record.ts';
 import type { FeedConnection } from './feeder-visit.ts';
-import { GRANT_DEFAULTS, GrantLedger, type GrantOptions } from './grants.ts';
+import { GRANT_DEFAULTS, GrantLedger, type GrantOptions, type Sendable } from './grants.ts';
 import { LinkWatch, type LinkName } from './link-watch.ts';
 
 export interface FeedFlowOptions {
@@ -99,6 +99,12 @@ export class FeedFlow {
       throw new EntropyError('feed-grant-exceeded', 'a frame came that was not granted');
     const connection = this.#connections.get(record.id);
     if (connection !== undefined) this.#links?.bytes(record.id, connection, isCached(record));
+  }
+
+  /** What the feeder could send now; grants it what it may have first, as far as that is due. */
+  sendable({ id }: FeederRecord, frameBytes: number): Sendable {
+    this.#offer(id);
+    return this.#grants.sendable(id, frameBytes, this.#clock.monotonicMs());
   }
 
   /** Anything else came, which costs as much as so many frames. Throws `feed-rate-exceeded`. */

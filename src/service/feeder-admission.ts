@@ -110,13 +110,13 @@ export class FeederAdmission {
   }
 
   /**
-   * A feeder proved a key of `candidates`; `nextKey` is that key when it is the one that takes the old one's place (it is copied before
+   * A feeder proved a key of `candidates`, or came with a token of its own; `nextKey` is that key when it is the one that takes the old one's place (it is copied before
    * this returns). A session that the feeder has already is ended first, and what that brought is dealt with.
    *
    * @throws EntropyError feeder-disabled, feeder-suspended, feeder-unauthenticated (revoked meanwhile), state-unwritable, engine-stopped
    */
   async admit(
-    proven: { readonly record: FeederRecord; readonly nextKey: Uint8Array | undefined },
+    proven: { readonly record: Pick<FeederRecord, 'id' | 'name'>; readonly nextKey: Uint8Array | undefined },
     connection: FeedConnection,
   ): Promise<AdmittedSession> {
     const { enrolment, port } = this.#dependencies;
@@ -181,6 +181,11 @@ export class FeederAdmission {
     this.#dependencies.marks.forget(id);
   }
 
+  /** Kept records of a feeder from a sequence on; see `ReceiptStore.from`. */
+  receiptsFrom(id: number, sequence: number, records: number): Buffer[] {
+    return this.#receipts.from(id, sequence, records);
+  }
+
   linkOf(id: number): ReturnType<FeedFlow['linkOf']> {
     return this.#flow.linkOf(id);
   }
@@ -198,7 +203,7 @@ export class FeederAdmission {
   }
 
   /** The record as it is now; throws when the feeder may not feed. */
-  #currentRecord({ id, name }: FeederRecord): FeederRecord {
+  #currentRecord({ id, name }: Pick<FeederRecord, 'id' | 'name'>): FeederRecord {
     if (this.#closed) throw new EntropyError('engine-stopped', 'the daemon stops');
     const record = this.#dependencies.enrolment.find(name);
     if (record?.id !== id) throw new EntropyError('feeder-unauthenticated', 'the proof does not match');

@@ -1,5 +1,6 @@
 import type { Grant } from '../protocol/frame-payloads.ts';
 import { PAYLOAD_MAXIMUM_BYTES } from '../protocol/limits.ts';
+import { MS_PER_SECOND } from '../base/units.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface GrantOptions {
@@ -36,6 +37,12 @@ export interface GrantTerms {
 
 /** What became of the wish to send a frame. */
 export type Spending = 'spent' | 'rate-exceeded' | 'grant-exceeded';
+
+export interface Sendable {
+  readonly grantedBytes: number;
+  /** Until the rates allow it, in whole milliseconds. */
+  readonly rateWaitMs: number;
+}
 
 /** Every frame costs the storage cache some room beside its payload; room is counted for frames of this size. */
 const BYTES_PER_FRAME = 2_048;
@@ -148,6 +155,18 @@ export class GrantLedger {
     return standingBytes(member) > 0 && standingFrames(member) > 0;
   }
 
+  /** What the feeder could send now under its grant, and how long its rates forbid a frame of this size. */
+  sendable(id: number, frameBytes: number, nowMs: number): Sendable {
+    const member = this.#members.get(id);
+    if (member === undefined) return { grantedBytes: 0, rateWaitMs: 0 };
+    const { terms, byteRate, frameRate } = member;
+    const rateWaitMs = Math.max(
+      waitMs(frameBytes - byteRate.available(nowMs), terms.bytesPerSecond),
+      waitMs(1 - frameRate.available(nowMs), terms.framesPerSecond),
+    );
+    return { grantedBytes: this.hasOutstanding(id, nowMs) ? standingBytes(member) : 0, rateWaitMs };
+  }
+
   /** A new grant, when it is time for one and there is room for it; it counts from here on. */
   offer(id: number, nowMs: number): Grant | undefined {
     const member = this.#members.get(id);
@@ -223,6 +242,10 @@ export class GrantLedger {
   #isOver({ lapsesMs }: Member, nowMs: number): boolean {
     return nowMs >= lapsesMs + this.#options.graceMs;
   }
+}
+
+function waitMs(missing: number, perSecond: number): number {
+  return Math.ceil((Math.max(0, missing) * MS_PER_SECOND) / perSecond);
 }
 
 function standingBytes({ grantedBytes, usedBytes }: Member): number {

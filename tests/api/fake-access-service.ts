@@ -49,7 +49,8 @@ export function sampleAccounts(): AccountReport[] {
   ];
 }
 
-type Note = <T>(name: string, given: readonly unknown[], answer: () => T) => T;
+/** Told of each call to a part of the fake service; gives what it answers, or fails it. */
+export type Note = <T>(name: string, given: readonly unknown[], answer: () => T) => T;
 
 /** The part of the fake service that deals with tokens and accounts; `note` is told of each call, and fails it when a test wants that. */
 export class FakeAccessService implements AccessService {

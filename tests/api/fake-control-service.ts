@@ -23,6 +23,7 @@ import type {
 import { parseChange } from '../../src/contract/parameters.ts';
 import { FakeAccessService } from './fake-access-service.ts';
 import { FakeRecovery, SAMPLE_RECOVERY } from './fake-recovery.ts';
+import { FakeIntake } from './fake-intake.ts';
 import { sampleConfiguration } from './sample-configuration.ts';
 import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders, sampleInstallSeed } from './sample-external.ts';
 
@@ -168,10 +169,11 @@ export class FakeControlService implements ControlService {
   receipts: ReceiptKeyReport = SAMPLE_RECEIPT_KEY;
   /** Every buffer of bytes that was answered, to see that it was wiped. */
   readonly answeredBytes: Uint8Array[] = [];
-  readonly access = new FakeAccessService((name, given, answer) => {
-    this.#answer(name, given, undefined);
-    return answer();
-  }, this.answeredBytes);
+  readonly access = new FakeAccessService(
+    (name, given, answer) => this.#noted(name, given, answer),
+    this.answeredBytes,
+  );
+  readonly intake = new FakeIntake((name, given, answer) => this.#noted(name, given, answer));
   /** Copies of the keys that came in, and the buffers they came in. */
   readonly importedKeys: { readonly copy: Uint8Array; readonly given: Uint8Array }[] = [];
   /** Thrown by every call instead of an answer. */
@@ -365,6 +367,11 @@ export class FakeControlService implements ControlService {
     const found = this.report.sources.find((source) => source.name === name);
     if (found === undefined) throw new EntropyError('source-unknown', `known are ${SOURCE_NAMES.join(', ')}`);
     return found;
+  }
+
+  #noted<T>(name: string, given: readonly unknown[], answer: () => T): T {
+    this.#answer(name, given, undefined);
+    return answer();
   }
 
   #answer<T>(name: string, given: readonly unknown[], answer: T): T {

@@ -44,5 +44,12 @@ export const REQUESTS: Readonly<
   setPassword: { url: '/v1/accounts/hsm-1/password', payload: Buffer.from('pass word'), headers: BYTES },
   setRole: { url: '/v1/accounts/hsm-1/role', payload: { role: 'ReadOnly' } },
   removeAccount: { url: '/v1/accounts/hsm-1' },
+  sendEntropy: {
+    url: '/v1/entropy',
+    payload: Buffer.alloc(64, 7),
+    headers: { ...BYTES, 'entropy-sequence': '7' },
+  },
+  intake: { url: '/v1/entropy' },
+  intakeReceipts: { url: '/v1/entropy/receipts?from=1' },
   openApi: { url: '/openapi.json' },
 };

@@ -16,6 +16,7 @@ import { cacheParticipant, feedSettings, liveParticipant } from '../../src/servi
 import { FeedRecorder } from '../../src/service/feed-recorder.ts';
 import type { AccessRegistry } from '../../src/service/access-registry.ts';
 import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
+import type { RequestIntake } from '../../src/service/request-intake.ts';
 import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { InstallSeed } from '../../src/service/install-seed.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
@@ -90,6 +91,7 @@ async function withService(
   };
   const feeders = { list: () => [] } as unknown as FeederRegistry;
   const access = {} as unknown as AccessRegistry;
+  const intake = {} as unknown as RequestIntake;
   const installSeed = new InstallSeed(
     { record: undefined, inUse: false, keptBytes: undefined },
     { archive, bus, log: SILENT },
@@ -101,6 +103,7 @@ async function withService(
       engine,
       feeders,
       access,
+      intake,
       admission,
       installSeed,
       output,

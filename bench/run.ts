@@ -4,6 +4,7 @@
  */
 import { benchAbiCall } from './abi-call.ts';
 import { benchBlocks } from './blocks.ts';
+import { benchControl } from './control.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchFeed } from './feed.ts';
 import { benchHardware } from './hardware.ts';
@@ -21,6 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hardware: withoutRatios(benchHardware),
   kernel: withoutRatios(benchKernel),
   daemon: withoutRatios(benchDaemon),
+  control: benchControl,
   feed: benchFeed,
 };
 

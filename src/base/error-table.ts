@@ -577,7 +577,7 @@ export const ERRORS = {
     503,
     EXIT.noDaemon,
     true,
-    'No daemon answers on the control socket.',
+    'No daemon answers on the control socket, or at the URL of --server.',
     'Start entropyd, or name its runtime directory with --runtime-dir.',
   ),
   'answer-invalid': entry(

@@ -21,6 +21,10 @@ export interface Invocation {
   readonly options: OptionValues;
   readonly formatter: FormatterName | 'simple';
   readonly runtimeDirectory: string | undefined;
+  /** A URL, instead of the control socket. */
+  readonly server: string | undefined;
+  readonly tokenFile: string | undefined;
+  readonly authoritiesFile: string | undefined;
 }
 
 /** Checked values by the options' long names, defaults included. */
@@ -120,15 +124,22 @@ function leaf(name: CommandName, root: Command, found: Found): Command {
   return node.action(() => {
     const argument = node.args[0];
     requireAll(command, argument, node.opts());
-    const { formatter, runtimeDir } = root.opts();
+    const { formatter, ...given } = root.opts();
     found({
       command: name,
       argument,
       options: valuesOf(command.options, node),
       formatter: FORMATTERS.find((each) => each === formatter) ?? 'simple',
-      runtimeDirectory: typeof runtimeDir === 'string' ? runtimeDir : undefined,
+      runtimeDirectory: textIn(given.runtimeDir),
+      server: textIn(given.server),
+      tokenFile: textIn(given.tokenFile),
+      authoritiesFile: textIn(given.ca),
     });
   });
+}
+
+function textIn(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** One option for the parser; its value is checked as it is read, and a second one is refused. */

@@ -1,12 +1,12 @@
-import http from 'node:http';
+import type http from 'node:http';
 import type { Static, TObject, TSchema } from 'typebox';
 import { Check } from 'typebox/schema';
 import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { EntropyError, errnoOf, messageOf } from '../base/errors.ts';
 import { KIB, MS_PER_SECOND } from '../base/units.ts';
-import { controlSocketPath } from '../contract/directories.ts';
 import { ProblemSchema } from '../contract/outputs.ts';
+import type { DaemonPlace } from './daemon-place.ts';
 import { BYTES_MEDIA_TYPE, type RouteEntry, type TBytes } from '../contract/route.ts';
 
 export interface Call {
@@ -22,21 +22,13 @@ export interface Call {
 const TIMEOUT_MS = 120 * MS_PER_SECOND;
 const MAXIMUM_ANSWER_BYTES = 8 * KIB * KIB;
 
-/** unix(7): a longer name would be cut in silence and mean another socket. */
-const MAXIMUM_SOCKET_PATH_BYTES = 107;
-
-/** Calls the daemon's routes over its control socket, one connection a call. */
+/** Calls the daemon's routes, one connection a call. */
 export class ControlClient {
-  readonly socketPath: string;
+  readonly place: DaemonPlace;
   readonly #clock: Clock;
 
-  /** Throws `socket-path-too-long`. */
-  constructor(options: { readonly runtimeDirectory: string }, dependencies: { readonly clock: Clock }) {
-    this.socketPath = controlSocketPath(options.runtimeDirectory);
-    const lengthBytes = Buffer.byteLength(this.socketPath);
-    if (lengthBytes > MAXIMUM_SOCKET_PATH_BYTES) {
-      throw new EntropyError('socket-path-too-long', `${this.socketPath} has ${lengthBytes} bytes`);
-    }
+  constructor(options: { readonly place: DaemonPlace }, dependencies: { readonly clock: Clock }) {
+    this.place = options.place;
     this.#clock = dependencies.clock;
   }
 
@@ -72,15 +64,13 @@ export class ControlClient {
   #exchange(route: RouteEntry, call: Call): Promise<Exchange> {
     return new Promise((resolve, reject) => {
       const body = bodyOf(call);
-      const request = http.request({
-        socketPath: this.socketPath,
-        agent: false,
+      const request = this.place.request({
         method: route.method,
         path: pathOf(route.url, call),
-        headers: { host: 'localhost', ...body?.headers },
+        headers: { ...body?.headers },
       });
       const timeUp = this.#clock.after(call.timeoutMs ?? TIMEOUT_MS, () => {
-        request.destroy(new EntropyError('daemon-unreachable', `no answer in time from ${this.socketPath}`));
+        request.destroy(new EntropyError('daemon-unreachable', `no answer in time from ${this.place.name}`));
       });
       request.on('close', () => timeUp.cancel());
       request.on('error', (error) => reject(this.#connectionError(error)));
@@ -104,16 +94,23 @@ export class ControlClient {
     if (error instanceof EntropyError) return error;
     const errno = errnoOf(error);
     if (errno === 'EACCES' || errno === 'EPERM') {
-      return new EntropyError('permission-denied', `this user may not connect to ${this.socketPath}`);
+      return new EntropyError('permission-denied', `this user may not connect to ${this.place.name}`);
     }
     if (errno?.startsWith('HPE_') === true) {
-      return new EntropyError('answer-invalid', `${this.socketPath} does not speak HTTP`);
+      return new EntropyError('answer-invalid', `${this.place.name} does not speak HTTP`);
     }
+    if (isTlsRefusal(errno))
+      return new EntropyError('tls-untrusted', `${this.place.name} is not recognised (${messageOf(error)})`);
     return new EntropyError(
       'daemon-unreachable',
-      `no daemon answers on ${this.socketPath} (${errno ?? messageOf(error)})`,
+      `no daemon answers on ${this.place.name} (${errno ?? messageOf(error)})`,
     );
   }
+}
+
+/** OpenSSL's reasons to refuse a certificate (X509_V_ERR_…) and Node's for its names. */
+function isTlsRefusal(errno: string | undefined): boolean {
+  return errno !== undefined && /CERT|SIGNATURE|ISSUER|^ERR_TLS_/.test(errno);
 }
 
 interface Exchange {

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import net from 'node:net';
 import { Check } from 'typebox/schema';
 import { WebSocket } from 'ws';
 import { EntropyError, isErrorCode, messageOf } from '../base/errors.ts';
 import { KIB } from '../base/units.ts';
 import { EventReportSchema, ProblemSchema, type EventReport } from '../contract/outputs.ts';
+import type { DaemonPlace } from './daemon-place.ts';
 import { ROUTES } from '../contract/routes.ts';
 
 export interface FollowOptions {
-  readonly socketPath: string;
+  readonly place: DaemonPlace;
   /** Events with a higher sequence only. */
   readonly after: number;
   readonly interrupted: AbortSignal;
@@ -23,8 +23,11 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  */
 export function followEvents(options: FollowOptions, deliver: (event: EventReport) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const webSocket = new WebSocket(`ws://localhost${ROUTES.eventStream.url}?after=${options.after}`, {
-      createConnection: () => net.connect(options.socketPath),
+    const { url, options: connection } = options.place.webSocket(
+      `${ROUTES.eventStream.url}?after=${options.after}`,
+    );
+    const webSocket = new WebSocket(url, {
+      ...connection,
       perMessageDeflate: false,
       maxPayload: MAXIMUM_EVENT_BYTES,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -45,13 +48,13 @@ export function followEvents(options: FollowOptions, deliver: (event: EventRepor
     });
     webSocket.on('unexpected-response', (_request, response) => {
       problemIn(response).then(fail, (error: unknown) =>
-        fail(unreachable(options.socketPath, messageOf(error))),
+        fail(unreachable(options.place.name, messageOf(error))),
       );
     });
-    webSocket.on('error', (error) => fail(unreachable(options.socketPath, messageOf(error))));
+    webSocket.on('error', (error) => fail(unreachable(options.place.name, messageOf(error))));
     webSocket.on('close', (_code, reason) => {
       options.interrupted.removeEventListener('abort', interrupt);
-      reject(closeError(options.socketPath, reason.toString('utf8')));
+      reject(closeError(options.place.name, reason.toString('utf8')));
     });
   });
 }
@@ -78,13 +81,13 @@ async function problemIn(response: IncomingMessage): Promise<EntropyError> {
 }
 
 /** The daemon closes with `code: detail`, in the words of the table. */
-function closeError(socketPath: string, reason: string): EntropyError {
+function closeError(place: string, reason: string): EntropyError {
   const [code = '', detail = ''] = reason.split(': ', 2);
   return isErrorCode(code)
     ? new EntropyError(code, detail)
-    : unreachable(socketPath, reason || 'the stream ended');
+    : unreachable(place, reason || 'the stream ended');
 }
 
-function unreachable(socketPath: string, why: string): EntropyError {
-  return new EntropyError('daemon-unreachable', `no event stream from ${socketPath} (${why})`);
+function unreachable(place: string, why: string): EntropyError {
+  return new EntropyError('daemon-unreachable', `no event stream from ${place} (${why})`);
 }

@@ -75,7 +75,7 @@ export function valueRule({ type, minimum, maximum, choices }: OptionEntry): str
 
 function programOptions(): string {
   const lines = PROGRAM_OPTIONS.map((option: OptionEntry) => {
-    const value = option.type === 'flag' ? '' : `=${option.long === 'formatter' ? 'FORMATTER' : 'DIR'}`;
+    const value = option.type === 'flag' ? '' : `=${placeholderOf(option)}`;
     return entry(`   --${option.long}${value}`, option.description);
   });
   const others = [
@@ -83,6 +83,11 @@ function programOptions(): string {
     entry('   -?, --help', 'Print this help, or that of a namespace or command'),
   ];
   return `Options:\n${[...lines, ...others].join('')}`;
+}
+
+function placeholderOf({ long, path }: OptionEntry): string {
+  if (long === 'server') return 'URL';
+  return path === undefined ? long.toUpperCase() : path === 'file' ? 'FILE' : 'DIR';
 }
 
 function childNamespaces(words: readonly string[]): [string, string][] {

@@ -1,4 +1,7 @@
+import path from 'node:path';
+import { wipe } from '../base/bytes.ts';
 import { EntropyError, errnoOf, EXIT, isEntropyError, messageOf } from '../base/errors.ts';
+import { readAuthorities } from '../base/tls-files.ts';
 import { COMMANDS } from '../contract/commands.ts';
 import { runtimeDirectory } from '../contract/directories.ts';
 import { SHAPES } from '../contract/shapes.ts';
@@ -12,6 +15,8 @@ import { formatJsonLines } from './formatters/json.ts';
 import { formatKeyvalue } from './formatters/keyvalue.ts';
 import { printable, type FlatRow } from './formatters/output.ts';
 import { commandHelp } from './help.ts';
+import { readSecretLine } from './key-files.ts';
+import { serverPlace, socketPlace, type DaemonPlace } from './daemon-place.ts';
 import type { Io } from './io.ts';
 import { eventRow } from './rows.ts';
 
@@ -38,7 +43,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 
 async function runCommand(invocation: Invocation, io: Io): Promise<number> {
   try {
-    const client = new ControlClient({ runtimeDirectory: directoryOf(invocation, io) }, { clock: io.clock });
+    const client = new ControlClient({ place: placeOf(invocation, io) }, { clock: io.clock });
     if (invocation.options.get('follow') === true) return await follow(invocation, client, io);
     const { output, text, note, exit } = await answerOf(invocation, {
       client,
@@ -57,12 +62,38 @@ async function runCommand(invocation: Invocation, io: Io): Promise<number> {
   }
 }
 
+/** The listener that --server names, or the control socket. */
+function placeOf(invocation: Invocation, io: Io): DaemonPlace {
+  const { server, tokenFile, authoritiesFile, runtimeDirectory: told } = invocation;
+  if (server === undefined) {
+    if (tokenFile !== undefined || authoritiesFile !== undefined)
+      throw new EntropyError('usage', '--token-file and --ca belong to --server');
+    return socketPlace(directoryOf(invocation, io));
+  }
+  if (told !== undefined) throw new EntropyError('usage', '--server and --runtime-dir name two daemons');
+  const { workingDirectory } = io;
+  const authorities =
+    authoritiesFile === undefined
+      ? undefined
+      : readAuthorities(path.resolve(workingDirectory, authoritiesFile));
+  if (tokenFile === undefined) return serverPlace({ url: server, token: undefined, authorities });
+  const token = readSecretLine({ workingDirectory, name: tokenFile }, MAXIMUM_TOKEN_BYTES);
+  try {
+    return serverPlace({ url: server, token, authorities });
+  } finally {
+    wipe(token);
+  }
+}
+
 /** Where the daemon's socket is: as told, as the daemon's own file has it, or by default. */
 function directoryOf({ command, runtimeDirectory: told }: Invocation, io: Io): string {
   const asked = COMMANDS[command].route !== null;
   const configured = told ?? (asked ? configuredDirectory(io) : undefined);
   return configured ?? runtimeDirectory(io.environment, io.uid);
 }
+
+/** More than any token has. */
+const MAXIMUM_TOKEN_BYTES = 256;
 
 /** A file that this user may not read tells nothing; one that others could have written must not choose the daemon. */
 function configuredDirectory({ configurationFile, uid }: Io): string | undefined {
@@ -80,9 +111,9 @@ async function follow(invocation: Invocation, client: ControlClient, io: Io): Pr
   if (formatter === 'xml') throw new EntropyError('usage', '--follow has no end and XML needs one');
   const { followEvents } = await import('./event-follower.ts');
   if (formatter === 'csv') io.stdout(csvHeader(SHAPES.events));
-  const { socketPath } = client;
+  const { place } = client;
   const after = Number(options.get('after') ?? 0);
-  await followEvents({ socketPath, after, interrupted: io.interruption() }, (event) => {
+  await followEvents({ place, after, interrupted: io.interruption() }, (event) => {
     io.stdout(FOLLOWED[formatter](eventRow(event)));
   });
   return EXIT.ok;

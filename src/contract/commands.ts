@@ -39,6 +39,30 @@ export const PROGRAM_OPTIONS = [
     path: 'directory',
     description: 'Directory of the control socket of the daemon to talk to',
   },
+  {
+    long: 'server',
+    type: 'string',
+    minimum: 1,
+    maximum: 256,
+    description: 'Listener of the daemon to talk to instead, https://HOST:PORT; http:// for this host alone',
+  },
+  {
+    long: 'token-file',
+    type: 'string',
+    minimum: 1,
+    maximum: 4096,
+    path: 'file',
+    description:
+      'File with the token for --server, which nobody else may read; `mixer token create` makes one',
+  },
+  {
+    long: 'ca',
+    type: 'string',
+    minimum: 1,
+    maximum: 4096,
+    path: 'file',
+    description: 'File with the authorities to trust for --server, in PEM, instead of the public ones',
+  },
   { long: 'debug', type: 'flag', description: 'Accepted for scripts made for esxcli; it changes nothing' },
 ] as const satisfies readonly OptionEntry[];
 

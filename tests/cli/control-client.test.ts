@@ -4,6 +4,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ControlClient } from '../../src/cli/control-client.ts';
+import { socketPlace } from '../../src/cli/daemon-place.ts';
 import { SystemClock } from '../../src/base/clock.ts';
 import { ERRORS, EXIT, isEntropyError, type ErrorCode } from '../../src/base/errors.ts';
 import { ROUTES } from '../../src/contract/routes.ts';
@@ -37,7 +38,7 @@ function http(body: string, status = 200): string {
 }
 
 async function failureOf(directory: string): Promise<{ code: ErrorCode; detail: string }> {
-  const client = new ControlClient({ runtimeDirectory: directory }, { clock: new SystemClock() });
+  const client = new ControlClient({ place: socketPlace(directory) }, { clock: new SystemClock() });
   try {
     await client.call(ROUTES.status);
   } catch (error) {
@@ -76,9 +77,9 @@ test('a socket on which nobody listens is a missing daemon', async () => {
 
 test('a socket path that would be cut is refused', () => {
   const runtimeDirectory = `/${'d'.repeat(93)}`;
-  assert.ok(new ControlClient({ runtimeDirectory }, { clock: new SystemClock() }));
+  assert.is(socketPlace(runtimeDirectory).name, `${runtimeDirectory}/control.sock`);
   assert.throws(
-    () => new ControlClient({ runtimeDirectory: `${runtimeDirectory}d` }, { clock: new SystemClock() }),
+    () => socketPlace(`${runtimeDirectory}d`),
     (error: unknown) => isEntropyError(error, 'socket-path-too-long'),
   );
 });
@@ -137,7 +138,7 @@ test('an answer without an end is cut off at 8 MiB', async () => {
 test('a daemon that does not answer in time is given up', async () => {
   const { directory, close } = await liar('', false);
   const clock = new FakeClock();
-  const client = new ControlClient({ runtimeDirectory: directory }, { clock });
+  const client = new ControlClient({ place: socketPlace(directory) }, { clock });
   const failure = client.call(ROUTES.status, { timeoutMs: 1_000 }).catch((error: unknown) => error);
   await clock.advance(1_000);
   assert.ok(isEntropyError(await failure, 'daemon-unreachable'));
@@ -212,7 +213,7 @@ test('a kernel setting goes to the daemon as its own type, however esxcli lets a
 
 test('bytes come as they are, only under their media type, and a refusal keeps its code', async () => {
   const bench = await openBench();
-  const client = new ControlClient({ runtimeDirectory: bench.directory }, { clock: new SystemClock() });
+  const client = new ControlClient({ place: socketPlace(bench.directory) }, { clock: new SystemClock() });
   assert.equal(
     await client.callBytes(ROUTES.random, { query: { bytes: 65_536 } }),
     Buffer.alloc(65_536, 0xa5),
@@ -225,7 +226,7 @@ test('bytes come as they are, only under their media type, and a refusal keeps i
   assert.is(await codeOf(refused), 'feeder-unknown');
   await closeBench(bench);
   const { directory, close } = await liar(http('A'.repeat(32)));
-  const deceived = new ControlClient({ runtimeDirectory: directory }, { clock: new SystemClock() });
+  const deceived = new ControlClient({ place: socketPlace(directory) }, { clock: new SystemClock() });
   assert.is(await codeOf(deceived.callBytes(ROUTES.random, { query: { bytes: 32 } })), 'answer-invalid');
   await close();
 });

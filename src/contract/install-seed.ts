@@ -6,13 +6,13 @@ import { integer, number, text, type OutputShape } from './shape-entry.ts';
 
 /** What is told of a scripted install and its seed: schema, route, shape and command. */
 
-const orNull = { installedMs: Type.Union([Type.Integer(), Type.Null()]) } as const;
-
-/** `kept`: bit 8 is not in the running mask, or its caches could not be opened. */
 export const InstallSeedReportSchema = Type.Object(
   {
+    /** `kept`: bit 8 is not in the running mask, or its caches could not be opened. */
     state: oneOf('none', 'kept', 'in-use', 'used-up'),
-    ...orNull,
+    installedMs: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'Null when the state was not installed from a kickstart',
+    }),
     sources: Type.Union([Type.Integer({ minimum: 0, maximum: 15 }), Type.Null()], {
       description: 'The mask that the kickstart named; null when it named none',
     }),

@@ -36,8 +36,6 @@ export interface StateDependencies {
   readonly onStop: (close: () => Promise<void>) => void;
 }
 
-const LEDGER_RECORDS = 4096;
-
 /** The state archive and what is read from it; the directory's lock is held. */
 export interface OpenedStore {
   readonly archive: StateArchive;
@@ -51,6 +49,8 @@ export interface StateOptions {
   /** Called before the configuration is read, to install it from a file; what it throws ends the start. */
   readonly firstStart?: (store: OpenedStore) => Promise<void>;
 }
+
+const LEDGER_RECORDS = 4096;
 
 /** @throws EntropyError runtime-dir-unusable, state-in-use; a refused archive is told and goes on */
 export async function openState(

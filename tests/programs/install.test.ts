@@ -166,6 +166,10 @@ test('an install file is applied at the first start, once; without bit 8 its see
     await withDaemonIn(directory, [option], async (daemon) => {
       assert.match(daemon.output, /install\.file-left.*the state was installed before/);
       assert.is((await seedOf(daemon)).leftBytes, SEED_BYTES);
+      await daemon.stop();
+    });
+    await withDaemonIn(directory, ['--entropy-sources=12'], async (daemon) => {
+      assert.is((await seedOf(daemon)).state, 'in-use', 'with bit 8 it is used after all');
     });
   }));
 

@@ -543,7 +543,7 @@ export const ERRORS = {
     EXIT.stateRefused,
     false,
     'The state archive is damaged or was altered; it is refused and kept as it is.',
-    'Put bootbank/state.previous.tgz or a copy in its place, or move it away to start from defaults; then restart. The gate stays closed until then.',
+    'Stop the daemon, then `entropyd recover --previous`, or move the archive away to start from defaults; then start it. The gate stays closed until then.',
   ),
   'state-version-newer': entry(
     500,

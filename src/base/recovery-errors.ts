@@ -16,6 +16,13 @@ export const RECOVERY_ERRORS = {
     'The recovery key is well-formed but does not open this archive: it is of another host or of before a rotation, or the archive was altered.',
     'Look for the key with the id that the detail names.',
   ),
+  'recovery-nothing': entry(
+    404,
+    EXIT.usage,
+    false,
+    'There is no archive that could be recovered.',
+    'Name the state directory with --state-dir; without --previous the current archive is meant.',
+  ),
   'recipient-refused': entry(
     400,
     EXIT.usage,

@@ -7,8 +7,11 @@ import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
 import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
+import { openHardware } from '../hardware/open-hardware.ts';
+import { NoneWrapping } from '../state/root-key.ts';
 import { runInstall } from './install-command.ts';
-import { type DaemonOptions, parseCommandLine } from './options.ts';
+import { type DaemonOptions, type Invocation, parseCommandLine } from './options.ts';
+import { parseRecover, recover, RECOVER_HELP } from './recover-command.ts';
 
 /** How long a start may still take after it was told to stop. */
 const START_PATIENCE_MS = 5_000;
@@ -18,9 +21,12 @@ await main();
 async function main(): Promise<void> {
   try {
     const uid = process.getuid?.() ?? -1;
-    const invocation = parseCommandLine(process.argv.slice(2), process.env, uid, (file) =>
-      readStartSettings(file, uid),
-    );
+    const [word, ...rest] = process.argv.slice(2);
+    if (word === 'recover') {
+      await runRecover(rest, uid);
+      return;
+    }
+    const invocation = parsedBy(process.argv.slice(2), uid);
     switch (invocation.kind) {
       case 'help':
         process.stdout.write(invocation.text);
@@ -37,6 +43,28 @@ async function main(): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+function parsedBy(argv: readonly string[], uid: number): Invocation {
+  return parseCommandLine(argv, process.env, uid, (file) => readStartSettings(file, uid));
+}
+
+async function runRecover(argv: readonly string[], uid: number): Promise<void> {
+  const { command, rest } = parseRecover(argv);
+  const invocation = parsedBy(rest, uid);
+  if (invocation.kind !== 'run') return void process.stdout.write(RECOVER_HELP);
+  const { stateDirectory } = invocation.options;
+  const hardware = openHardware({
+    addonPath: path.join(installation().root, 'build', 'native', 'addon.node'),
+  });
+  const { id, mode } = await recover(stateDirectory, command, {
+    hardware,
+    wrappings: (random) => [new NoneWrapping({ random })],
+  });
+  process.stdout.write(
+    `Recovered ${stateDirectory}: mode ${mode}, recovery key ${id}.\n` +
+      'Restart the host, then `entropyctl system settings encryption recovery rotate`.\n',
+  );
 }
 
 async function run(options: DaemonOptions, uid: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { wipe } from '../base/bytes.ts';
 import { type Enrolment, ENROLMENT_MAXIMUM_BYTES, parseEnrolment } from '../protocol/enrolment-file.ts';
-import { readSecretFile } from './secret-file.ts';
+import { readSecretFile } from '../base/secret-file.ts';
 
 /**
  * The enrolment that the operator of the host handed over. Its key is the caller's to wipe.

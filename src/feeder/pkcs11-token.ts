@@ -2,7 +2,7 @@ import type { NativeError, PKCS11 } from 'pkcs11js';
 import { EntropyError, messageOf } from '../base/errors.ts';
 import { wipe } from '../base/bytes.ts';
 import type { Pkcs11Fault } from './pkcs11-messages.ts';
-import { readSecretFile } from './secret-file.ts';
+import { readSecretFile } from '../base/secret-file.ts';
 
 type Pkcs11js = typeof import('pkcs11js');
 

@@ -60,10 +60,11 @@ export class ArchivePair {
       envelope: await sealDocuments(content, key, this.#random),
     });
     const before = { current: onDisk, previous: await this.#previous() };
-    const kept = before.previous === undefined ? undefined : await this.#opened(before.previous);
+    const kept = before.previous === undefined ? undefined : await this.#opened(before.previous, key);
     try {
       const after = { current: await seal(documents), previous: await seal(kept?.documents ?? documents) };
       await this.#bootbank.replaceBoth(after, before);
+      await this.#bootbank.removeAside();
       return after.current;
     } finally {
       kept?.key.wipe();
@@ -87,8 +88,13 @@ export class ArchivePair {
     }
   }
 
-  async #opened(sealed: SealedArchive): Promise<OpenedArchive | undefined> {
+  /** By this key when it is under it, as after a recovery, where no mode opens it; else by its mode. */
+  async #opened(sealed: SealedArchive, key: RootKey): Promise<OpenedArchive | undefined> {
     try {
+      if (sealed.info.keyId.equals(key.id)) {
+        const own = RootKey.of(sealed.info, Buffer.from(key.secret));
+        return { key: own, documents: await openDocuments(sealed.envelope, own) };
+      }
       return await this.open(sealed);
     } catch (error) {
       if (!isEntropyError(error)) throw error;

@@ -34,11 +34,15 @@ export interface SealedPair {
 const DIRECTORY = 'bootbank';
 const CURRENT = `${DIRECTORY}/state.tgz`;
 const PREVIOUS = `${DIRECTORY}/state.previous.tgz`;
+const ASIDE = `${DIRECTORY}/state.damaged.tgz`;
 const ENVELOPE_NAME = 'local.tgz.ve';
 const INFO_NAME = 'encryption.info';
 const PURPOSE = 'local.tgz';
 
 const MAXIMUM_TAR_BYTES = tarBytes([MAXIMUM_PLAINTEXT_BYTES + ENVELOPE_OVERHEAD_BYTES, MAXIMUM_INFO_BYTES]);
+
+/** Twice what an archive can have: one that is longer is not of this program. */
+const MAXIMUM_ASIDE_BYTES = 2 * MAXIMUM_TAR_BYTES;
 
 /** `bootbank/state.tgz`, and the one before it. */
 export class Bootbank {
@@ -97,6 +101,18 @@ export class Bootbank {
       await undone.catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Keeps the current archive, whatever is in it, as `state.damaged.tgz` beside what will replace it. */
+  async setAside(): Promise<void> {
+    const bytes = await readWhole(this.#files, CURRENT, MAXIMUM_ASIDE_BYTES);
+    if (bytes !== undefined) await replaceFile(this.#files, ASIDE, bytes);
+  }
+
+  /** Removes what was set aside: a rotation ends the keys of that, too. */
+  async removeAside(): Promise<void> {
+    if (!(await this.#files.remove(ASIDE))) return;
+    await this.#files.syncDirectory(DIRECTORY);
   }
 
   /** Takes away what the very first `save` may have left when it failed. */

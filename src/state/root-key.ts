@@ -54,7 +54,11 @@ export class RootKey implements EnvelopeKey {
         `encryption.info has mode ${info.mode}, unknown to this version`,
       );
     }
-    const secret = await wrapping.unwrap(info);
+    return RootKey.of(info, await wrapping.unwrap(info));
+  }
+
+  /** The key that the info names, from its secret bytes, which it takes over. Throws `state-damaged`. */
+  static of(info: EncryptionInfo, secret: Buffer): RootKey {
     if (secret.length === KEY_BYTES) return new RootKey(info.keyId, secret);
     wipe(secret);
     throw new EntropyError('state-damaged', 'encryption.info holds a key of the wrong length');

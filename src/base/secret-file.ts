@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { wipe } from '../base/bytes.ts';
-import { type ErrorCode, EntropyError, messageOf } from '../base/errors.ts';
+import { wipe } from './bytes.ts';
+import { type ErrorCode, EntropyError, messageOf } from './errors.ts';
 
 /** Permissions that let anybody but the owner at the file. */
 const OTHERS = 0o077;

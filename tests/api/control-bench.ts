@@ -22,6 +22,7 @@ export interface ControlBench {
   readonly service: FakeControlService;
   readonly counters: Counters;
   readonly tokens: FakeTokens;
+  readonly routes: HttpInterface;
 }
 
 export async function temporaryDirectory(): Promise<string> {
@@ -46,7 +47,7 @@ export async function openBench(
     { ...options, runtimeDirectory: directory },
     { routes, uid: OWN_UID, peerCredentials: undefined, clock, ...dependencies },
   );
-  return { directory, socket, service, counters, tokens: credentials.tokens };
+  return { directory, socket, service, counters, tokens: credentials.tokens, routes };
 }
 
 export async function closeBench({ socket, directory }: ControlBench): Promise<void> {
@@ -71,9 +72,13 @@ export function request(
 }
 
 /** Sends bytes as they are, ends, and gives all that came back; with `hold`, the sending side stays open. */
-export function exchange(socketPath: string, bytes: string | Buffer, hold = false): Promise<string> {
+export function exchange(
+  place: string | { readonly host: string; readonly port: number },
+  bytes: string | Buffer,
+  hold = false,
+): Promise<string> {
   return new Promise((resolve) => {
-    const client = net.connect(socketPath);
+    const client = typeof place === 'string' ? net.connect(place) : net.connect(place);
     let text = '';
     client.setEncoding('latin1').on('data', (part) => (text += String(part)));
     client.on('error', () => undefined);

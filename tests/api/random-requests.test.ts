@@ -1,11 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { TcpListener } from '../../src/api/tcp-listener.ts';
+import { SystemClock } from '../../src/base/clock.ts';
 import { ERRORS } from '../../src/base/errors.ts';
+import { TOKEN_SCOPES } from '../../src/contract/access.ts';
 import { ROUTE_NAMES, ROUTES } from '../../src/contract/routes.ts';
 import { count } from '../counts.ts';
 import { closeBench, exchange, openBench, request } from './control-bench.ts';
 
-const REQUESTS = count(2_000, 20_000);
+const REQUESTS = count(2_000, 100_000);
 const AT_A_TIME = 8;
 
 /** mulberry32: small, seeded, so that a failure can be repeated. */
@@ -42,6 +45,10 @@ function randomRequest(below: (limit: number) => number): Buffer {
     `/v1/sources/${one(['rdseed', '..', '%2e%2e', 'a'.repeat(200), encodeURIComponent(noise(5))])}/${one(['test', 'restore', 'x'])}`,
     `/v1/feeders/${one(['hsm-1', 'new', '..', encodeURIComponent(noise(5))])}${one(['', '/rotate', '/disable'])}`,
     `/v1/feeders/new?class=${one(['drbg', 'x'])}&bitsPerByte=${one(['0.03125', '9', '', noise(3)])}`,
+    '/v1/entropy',
+    `/v1/entropy/receipts?from=${one(['1', '0', noise(3)])}`,
+    `/v1/tokens/new?scope=${one(['observe', 'observe,random', 'all', noise(4)])}`,
+    `/v1/accounts/${one(['svc', 'a:b', encodeURIComponent(noise(5))])}${one(['', '/role', '/password'])}`,
     `/v1/random?bytes=${one(['1', '65536', '65537', 'x'])}&pr=${one(['true', 'false', '1'])}`,
     `/${noise(12)}`,
     '//',
@@ -63,7 +70,26 @@ function randomRequest(below: (limit: number) => number): Buffer {
     'x'.repeat(70_000),
   ]);
   const headers = [
-    one(['Host: x', 'Host: x', 'Host:', 'Host: x\r\nHost: y', noise(6)]),
+    one([
+      'Host: localhost',
+      'Host: localhost',
+      'Host: localhost:1',
+      'Host: x',
+      'Host:',
+      'Host: x\r\nHost: y',
+      noise(6),
+    ]),
+    one([
+      'X: y',
+      'Authorization: Bearer all',
+      'Authorization: Bearer all',
+      'Authorization: Bearer observe',
+      `Authorization: Bearer ${noise(20)}`,
+      'Authorization: Basic eDp5',
+      'Authorization:',
+      'Origin: http://elsewhere',
+    ]),
+    one(['Entropy-Sequence: 7', 'Entropy-Sequence: 8', `Entropy-Sequence: ${noise(3)}`, 'X: y']),
     one([
       'Content-Type: application/json',
       'Content-Type: text/plain',
@@ -91,15 +117,28 @@ function randomRequest(below: (limit: number) => number): Buffer {
   return Buffer.from(`${method} ${url} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`, 'latin1');
 }
 
-test(`${REQUESTS} random requests leave the socket healthy`, async () => {
+test(`${REQUESTS} random requests leave socket and listener healthy`, async () => {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
   const below = randomFrom(seed);
   const bench = await openBench();
+  bench.tokens.add('all', TOKEN_SCOPES, { id: 1, name: 'hsm-1' });
+  bench.tokens.add('observe', ['observe']);
+  const listener = await TcpListener.open(
+    { listen: '127.0.0.1:0', runtimeDirectory: bench.directory },
+    {
+      feed: { upgrade: (_request, socket) => void socket.destroy(), close: () => Promise.resolve() },
+      routes: bench.routes,
+      clock: new SystemClock(),
+      counters: bench.counters,
+      events: { emit: () => undefined },
+    },
+  );
+  const tcp = { host: '127.0.0.1', port: Number(listener.address.split(':')[1]) };
   const { path } = bench.socket;
   const statuses = new Map<number, number>();
   for (let sent = 0; sent < REQUESTS; sent += AT_A_TIME) {
     const answers = await Promise.all(
-      Array.from({ length: AT_A_TIME }, () => exchange(path, randomRequest(below))),
+      Array.from({ length: AT_A_TIME }, (_, at) => exchange(at % 2 === 0 ? path : tcp, randomRequest(below))),
     );
     for (const [, status] of answers.flatMap((answer) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)])) {
       statuses.set(Number(status), (statuses.get(Number(status)) ?? 0) + 1);
@@ -107,10 +146,15 @@ test(`${REQUESTS} random requests leave the socket healthy`, async () => {
   }
   assert.is((await request(path, 'GET', '/healthz')).status, 200, `seed ${seed}`);
   assert.is((await request(path, 'GET', '/v1/status')).status, 200, `seed ${seed}`);
-  const told = new Set<number>([100, 101, 200, ...Object.values(ERRORS).map(({ http }) => http)]);
+  const alive = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+  assert.match(await exchange(tcp, alive), /^HTTP\/1\.1 200 /, `seed ${seed}`);
+  const told = new Set<number>([100, 101, 200, 201, ...Object.values(ERRORS).map(({ http }) => http)]);
   for (const status of statuses.keys()) assert.ok(told.has(status), `seed ${seed}: status ${status}`);
   assert.not.ok(statuses.has(ERRORS.internal.http), `seed ${seed}: internal`);
-  assert.ok((statuses.get(200) ?? 0) > REQUESTS / 100, `seed ${seed}: some of them must have been good`);
+  for (const status of [200, 400, 401, 403, 404])
+    assert.ok((statuses.get(status) ?? 0) > REQUESTS / 200, `seed ${seed}: too few answers ${status}`);
+  assert.is(bench.service.intake.turnsOpen, 0, `seed ${seed}: a turn was not let go`);
+  await listener.close();
   await closeBench(bench);
 });
 

@@ -19,6 +19,8 @@ export interface EventReaderDependencies {
   readonly service: ControlService;
   readonly clock: Clock;
   readonly counters: Counters;
+  /** Whether the reader may read on; asked before each event. */
+  readonly mayRead: () => boolean;
 }
 
 /** How many kept events are handed to the connection at a time. */
@@ -104,6 +106,10 @@ export class EventReader {
 
   #send(record: EventRecord): void {
     if (this.#ending) return;
+    if (!this.#dependencies.mayRead()) {
+      this.#fail('credential-wrong', 'the token was revoked, or has expired');
+      return;
+    }
     if (this.#isBehind()) {
       this.#dependencies.counters.add('events.dropped');
       this.#fail('reader-slow', `read on after ${record.sequence - 1} at most`);

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { KIB } from '../base/units.ts';
 import { ROUTES } from '../contract/routes.ts';
 import { EventReader, type EventReaderDependencies, type EventReaderOptions } from './event-reader.ts';
-import type { Authenticator } from './auth/authenticator.ts';
+import type { Authenticator, Caller } from './auth/authenticator.ts';
 import { writeRawProblem } from './raw-problem.ts';
 import { validatorOf } from './validation.ts';
 
@@ -22,9 +22,15 @@ export const EVENT_STREAM_DEFAULTS: EventStreamOptions = {
   closeTimeoutMs: 5_000,
 };
 
-export interface EventStreamDependencies extends EventReaderDependencies {
+export interface EventStreamDependencies extends Omit<EventReaderDependencies, 'mayRead'> {
   readonly authenticator: Authenticator;
   readonly log: Log;
+}
+
+interface Admitted {
+  readonly caller: Caller;
+  /** The position to read from; undefined for new events only. */
+  readonly after: number | undefined;
 }
 
 /** Readers have nothing to say here: the smallest frame they send is already an error, a large one is not read. */
@@ -66,8 +72,8 @@ export class EventStream {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
-      const after = this.#admit(request, socket);
-      this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, after));
+      const admitted = this.#admit(request, socket);
+      this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, admitted));
     } catch (error) {
       writeRawProblem(socket, isEntropyError(error) ? error : this.#unexpected(error));
     }
@@ -83,24 +89,24 @@ export class EventStream {
     for (const reader of this.#readers) reader.terminate();
   }
 
-  /** The position to read from; undefined for new events only. */
-  #admit(request: IncomingMessage, socket: Duplex): number | undefined {
+  #admit(request: IncomingMessage, socket: Duplex): Admitted {
     const { authenticator } = this.#dependencies;
     const url = parsedUrl(request.url);
     if (url.pathname !== ROUTES.eventStream.url)
       throw new EntropyError('route-unknown', 'no WebSocket on this path');
     if (!(socket instanceof Socket)) throw new EntropyError('permission-denied', 'not a socket connection');
-    authenticator.authorize(request, ROUTES.eventStream.access);
+    const caller = authenticator.authorize(request, ROUTES.eventStream.access);
     const query = validQuery(queryOf(url));
     if ('error' in query) throw query.error;
     if (this.#readers.size >= this.#options.maximumStreams) {
       throw new EntropyError('server-busy', `${this.#readers.size} event streams are open`);
     }
-    return afterOf(query.value);
+    return { caller, after: afterOf(query.value) };
   }
 
-  #begin(webSocket: WebSocket, after: number | undefined): void {
-    const reader = new EventReader(webSocket, this.#options, this.#dependencies);
+  #begin(webSocket: WebSocket, { caller, after }: Admitted): void {
+    const mayRead = (): boolean => this.#dependencies.authenticator.isStillIn(caller);
+    const reader = new EventReader(webSocket, this.#options, { ...this.#dependencies, mayRead });
     this.#readers.add(reader);
     webSocket.on('close', () => {
       reader.dispose();

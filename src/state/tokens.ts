@@ -137,6 +137,11 @@ export class Tokens {
     return found;
   }
 
+  /** True while this very token is neither revoked nor expired. */
+  holds(record: TokenRecord): boolean {
+    return this.#list.records.includes(record) && !this.isExpired(record);
+  }
+
   close(): Promise<void> {
     return this.#list.close();
   }

@@ -28,6 +28,10 @@ export class FakeTokens {
     return this.known.get(Buffer.from(text).toString('latin1'));
   }
 
+  holds(record: TokenRecord): boolean {
+    return this.known.get(record.name) === record && !this.isExpired(record);
+  }
+
   isExpired({ name }: TokenRecord): boolean {
     return this.expired.has(name);
   }

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { WebSocket } from 'ws';
+import { WebSocket, type ClientOptions } from 'ws';
 import { EVENT_STREAM_DEFAULTS, type EventStreamOptions } from '../../src/api/event-stream.ts';
 import { ERRORS } from '../../src/base/errors.ts';
 import type { EventRecord } from '../../src/base/events.ts';
@@ -14,7 +14,7 @@ interface Closed {
   readonly reason: string;
 }
 
-function connect(bench: ControlBench, query = '', options: { readonly autoPong?: boolean } = {}): WebSocket {
+function connect(bench: ControlBench, query = '', options: ClientOptions = {}): WebSocket {
   return new WebSocket(`ws://localhost/v1/events/stream${query}`, {
     createConnection: () => net.connect(bench.socket.path),
     perMessageDeflate: false,
@@ -253,6 +253,40 @@ test('when the daemon stops, readers are told that it goes away', async () => {
   await opened(client);
   await closeBench(bench);
   assert.equal(await end, { code: 1001, reason: 'the daemon stops' });
+});
+
+test('a token that is revoked or expires gets no further event', async () => {
+  for (const [at, end] of [
+    (bench: ControlBench) => bench.tokens.known.delete('reader'),
+    (bench: ControlBench) => bench.tokens.expired.add('reader'),
+  ].entries()) {
+    const bench = await openBench();
+    bench.tokens.add('reader', ['observe']);
+    const client = connect(bench, '', { headers: { authorization: 'Bearer reader' } });
+    await opened(client);
+    const first = sequences(client, 1);
+    bench.service.emit(record(100 + at));
+    assert.equal(await first, [100 + at]);
+    end(bench);
+    bench.service.emit(record(200));
+    const { code, reason } = await closed(client);
+    assert.is(code, ERRORS['credential-wrong'].webSocketClose);
+    assert.match(reason, /^credential-wrong: /);
+    await closeBench(bench);
+  }
+});
+
+test('a stream takes the scope that reads events', async () => {
+  const bench = await openBench();
+  bench.tokens.add('other', ['random']);
+  const client = connect(bench, '', { headers: { authorization: 'Bearer other' } });
+  const status = await new Promise((resolve) =>
+    client
+      .on('error', () => undefined)
+      .once('unexpected-response', (_, response) => resolve(response.statusCode)),
+  );
+  assert.is(status, 403);
+  await closeBench(bench);
 });
 
 test.run();

@@ -81,7 +81,9 @@ test('a revoked one is unknown, and its name free again', async () => {
   const { tokens } = await opened();
   const { text } = await tokens.create('a', OBSERVE);
   await rejectsWith(tokens.create('a', OBSERVE), 'token-exists');
-  await tokens.revoke('a');
+  assert.ok(tokens.holds(tokens.find(secretOf(text))!));
+  const record = await tokens.revoke('a');
+  assert.not.ok(tokens.holds(record));
   assert.is(tokens.find(secretOf(text)), undefined);
   await rejectsWith(tokens.revoke('a'), 'token-unknown');
   await tokens.create('a', OBSERVE);

@@ -16,7 +16,7 @@ export interface Caller {
 
 export interface AuthenticatorDependencies {
   readonly peers: Peers;
-  readonly tokens: Pick<Tokens, 'find' | 'isExpired'>;
+  readonly tokens: Pick<Tokens, 'find' | 'isExpired' | 'holds'>;
   readonly refusals: CredentialRefusals;
 }
 
@@ -46,6 +46,11 @@ export class Authenticator {
     if (credential === undefined) return authorizedPeer(peer, access);
     const address = request.socket.remoteAddress ?? peer.name;
     return authorizedToken(this.#token(credential, address), access, address);
+  }
+
+  /** Whether what a caller was let in with still counts, for answers that go on and on. */
+  isStillIn({ token }: Caller): boolean {
+    return token === undefined || this.#dependencies.tokens.holds(token);
   }
 
   #token(credential: string, address: string): TokenRecord {

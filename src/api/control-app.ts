@@ -5,6 +5,7 @@ import type { Counters } from '../base/counters.ts';
 import type { Log } from '../base/log.ts';
 import type { ControlService } from '../contract/control-service.ts';
 import type { Authenticator } from './auth/authenticator.ts';
+import type { VsphereApi } from './vsphere/vsphere-api.ts';
 
 /** What the server and its routes are made of. */
 
@@ -16,6 +17,8 @@ export interface ServerOptions {
 export interface ServerDependencies {
   readonly service: ControlService;
   readonly authenticator: Authenticator;
+  /** The vSphere-shaped interface; undefined: it is not served. */
+  readonly vsphere?: VsphereApi | undefined;
   readonly counters: Counters;
   readonly log: Log;
 }

@@ -7,6 +7,7 @@ import type { ControlApp } from './control-app.ts';
 import { EVENT_STREAM_DEFAULTS, EventStream, type EventStreamOptions } from './event-stream.ts';
 import { Peers } from './peers.ts';
 import { buildServer } from './server.ts';
+import type { VsphereApi } from './vsphere/vsphere-api.ts';
 
 export interface HttpInterfaceOptions {
   /** The OpenAPI document that the build made; undefined where it was not built. */
@@ -16,6 +17,7 @@ export interface HttpInterfaceOptions {
 
 export interface HttpInterfaceDependencies extends Omit<AuthenticatorDependencies, 'peers'> {
   readonly service: ControlService;
+  readonly vsphere?: VsphereApi | undefined;
   readonly clock: Clock;
   readonly counters: Counters;
   readonly log: Log;

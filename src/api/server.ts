@@ -10,6 +10,7 @@ import type { Caller } from './auth/authenticator.ts';
 import { problemHeaders } from './problem-headers.ts';
 import { registerV1Routes } from './v1-routes.ts';
 import { compileValidator } from './validation.ts';
+import { registerVsphereRoutes } from './vsphere/vsphere-routes.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -62,6 +63,8 @@ export function buildServer(options: ServerOptions, dependencies: ServerDependen
     throw new EntropyError('route-unknown', `no route for ${request.method} on this path`);
   });
   registerV1Routes(app, options, dependencies);
+  const { vsphere } = dependencies;
+  if (vsphere !== undefined) registerVsphereRoutes(app, { vsphere, log });
   return app;
 }
 

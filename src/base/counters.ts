@@ -35,6 +35,7 @@ export const COUNTERS = {
   'ledger.failures': 'feed-ledger records that could not be written',
   'tls.handshakes.failed':
     'connections that ended before or in the TLS handshake, or without the client certificate asked for',
+  'pool.bytes.dropped': 'bytes added by polling clients that found no room or rate, or had come before',
   'selftest.runs': 'self-tests run',
   'served.bytes': 'bytes of DRBG output served to readers',
   'served.externalBits': 'externally credited bits spent on served output',

@@ -1,7 +1,11 @@
 import { accessSync, constants } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CREDENTIAL_LIMITS, CredentialRefusals } from '../api/auth/credential-refusals.ts';
+import { PasswordCheck } from '../api/auth/password-check.ts';
+import { VAPI_SESSION_LIMITS, VapiSessions } from '../api/vsphere/vapi-sessions.ts';
+import { VsphereApi } from '../api/vsphere/vsphere-api.ts';
 import { ControlSocket } from '../api/control-socket.ts';
 import { wipe } from '../base/bytes.ts';
 import { HttpInterface } from '../api/http-interface.ts';
@@ -19,6 +23,7 @@ import { openHardware } from '../hardware/open-hardware.ts';
 import { AccessRegistry } from '../service/access-registry.ts';
 import { EngineServedOutput } from '../service/engine-served-output.ts';
 import { FeedRecorder } from '../service/feed-recorder.ts';
+import { ExternalPool } from '../service/external-pool.ts';
 import { EntropyService } from '../service/entropy-service.ts';
 import { ArchiveBackup } from '../service/archive-backup.ts';
 import { RecoveryDesk } from '../service/recovery-desk.ts';
@@ -208,9 +213,24 @@ export class Daemon {
     registerLiveSettings(state.config, { engine, admission, log });
 
     const refusals = new CredentialRefusals(CREDENTIAL_LIMITS, { events: bus, counters, clock });
+    const pool = new ExternalPool({
+      ...state,
+      external: () => service.external(),
+      configuration: () => state.config.values,
+      ...{ admission, random: random.fill, clock, counters },
+    });
+    this.#closers.push(() => pool.close());
+    const vsphere = new VsphereApi(
+      { hostName: hostname() },
+      {
+        pool,
+        passwords: new PasswordCheck({ ...state, passwords, refusals }),
+        sessions: new VapiSessions(VAPI_SESSION_LIMITS, { ...state, random: random.fill, clock }),
+      },
+    );
     const routes = await HttpInterface.open(
       { openApiFile: path.join(installation.root, 'out', 'openapi.json') },
-      { service, tokens: state.tokens, refusals, clock, counters, log },
+      { service, vsphere, tokens: state.tokens, refusals, clock, counters, log },
     );
     this.#closers.push(() => routes.close());
     const socket = await ControlSocket.open(

@@ -99,6 +99,15 @@ export class AdmittedSession {
     return this.#visit.control(sequence);
   }
 
+  /** The feeder asks for no grant from here on, until `resume`. */
+  pause(): void {
+    this.#dependencies.flow.pause(this.record);
+  }
+
+  resume(): void {
+    this.#dependencies.flow.resume(this.record);
+  }
+
   /** Something came that is not a frame, and that nobody proved: it counts like a frame, but not as heard. Throws `feed-rate-exceeded`. */
   unproven(): void {
     this.#dependencies.flow.spendControl(this.record, 1);

@@ -91,6 +91,18 @@ export class FeedFlow {
     this.#offerAll();
   }
 
+  /** The feeder wants to send nothing for now: a grant would make its silence look like a fault, and keep room from others. */
+  pause({ id }: FeederRecord): void {
+    this.#grants.pause(id);
+    this.#offerAll();
+  }
+
+  /** It wants to send, and gets what it may. */
+  resume({ id }: FeederRecord): void {
+    this.#grants.resume(id);
+    this.#offer(id);
+  }
+
   /** A data frame came. Throws `feed-rate-exceeded`, `feed-grant-exceeded`; else the frame is in flight until it has `arrived`. */
   spend(record: FeederRecord, payloadBytes: number): void {
     const spending = this.#grants.spend(record.id, payloadBytes, this.#clock.monotonicMs());

@@ -85,6 +85,10 @@ export class FeederAdmission {
     return this.#limits.handshakeSeconds * 1000;
   }
 
+  isConnected(id: number): boolean {
+    return this.#sessions.has(id);
+  }
+
   get feedersConnected(): number {
     return this.#sessions.size;
   }

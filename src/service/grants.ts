@@ -64,6 +64,8 @@ interface Member {
   grantedFrames: number;
   /** When the feeder believes its grant is over. */
   lapsesMs: number;
+  /** It wants nothing now: it is granted nothing and leaves its share to the others. */
+  isPaused: boolean;
 }
 
 /**
@@ -109,7 +111,14 @@ export class GrantLedger {
     const burst = Math.max(bytesPerSecond, PAYLOAD_MAXIMUM_BYTES);
     const byteRate = new RateLimit({ perSecond: bytesPerSecond, burst }, nowMs);
     const frameRate = new RateLimit({ perSecond: framesPerSecond, burst: framesPerSecond }, nowMs);
-    const totals = { usedBytes: 0, usedFrames: 0, grantedBytes: 0, grantedFrames: 0, lapsesMs: Infinity };
+    const totals = {
+      usedBytes: 0,
+      usedFrames: 0,
+      grantedBytes: 0,
+      grantedFrames: 0,
+      lapsesMs: Infinity,
+      isPaused: false,
+    };
     this.#members.set(id, { terms, byteRate, frameRate, ...totals });
     if (terms.isCached) this.#weights += terms.weight;
   }
@@ -118,8 +127,24 @@ export class GrantLedger {
     const member = this.#members.get(id);
     if (member === undefined) return;
     this.#grant(member, 0, 0);
-    if (member.terms.isCached) this.#weights -= member.terms.weight;
+    if (member.terms.isCached && !member.isPaused) this.#weights -= member.terms.weight;
     this.#members.delete(id);
+  }
+
+  /** What was granted ends, and nothing is until it resumes; rates go on. */
+  pause(id: number): void {
+    const member = this.#members.get(id);
+    if (member === undefined || member.isPaused) return;
+    this.#end(member);
+    member.isPaused = true;
+    if (member.terms.isCached) this.#weights -= member.terms.weight;
+  }
+
+  resume(id: number): void {
+    const member = this.#members.get(id);
+    if (member?.isPaused !== true) return;
+    member.isPaused = false;
+    if (member.terms.isCached) this.#weights += member.terms.weight;
   }
 
   /** A data frame came. When it may be taken it is in flight until it is settled. */
@@ -170,7 +195,7 @@ export class GrantLedger {
   /** A new grant, when it is time for one and there is room for it; it counts from here on. */
   offer(id: number, nowMs: number): Grant | undefined {
     const member = this.#members.get(id);
-    if (member?.terms.isEnabled !== true) return undefined;
+    if (member?.terms.isEnabled !== true || member.isPaused) return undefined;
     if (this.#isOver(member, nowMs)) this.#end(member);
     const entitled = this.#entitledBytes(member, nowMs);
     const bytes = Math.max(standingBytes(member), entitled);

@@ -182,4 +182,23 @@ test('a token bucket gives its burst, then so much a second, to the token', () =
   assert.not(limit.take(1, 0));
 });
 
+test('a feeder that pauses holds no grant and leaves its share; its rate goes on from where it was', () => {
+  const grants = new GrantLedger(GRANT_DEFAULTS);
+  grants.setRoom(1_000_000);
+  grants.join(1, { ...TERMS, bytesPerSecond: 100_000 }, 0);
+  grants.join(2, TERMS, 0);
+  const alone = grants.offer(1, 0)!.totalBytes;
+  assert.is(grants.spend(1, 50_000, 0), 'spent');
+  grants.settle(50_000);
+  grants.pause(1);
+  assert.is(grants.outstandingBytes, 0);
+  assert.not(grants.hasOutstanding(1, 0));
+  assert.is(grants.offer(1, 0), undefined);
+  assert.is(grants.spend(1, 32, 0), 'grant-exceeded');
+  assert.is(grants.offer(2, 0)!.totalBytes, 500_000, 'half of it, as if it were alone');
+  grants.resume(1);
+  const resumed = grants.offer(1, 0)!.totalBytes - 50_000;
+  assert.ok(resumed < alone && resumed <= 50_000, `${resumed}: what its second still allows`);
+});
+
 test.run();

@@ -1,0 +1,141 @@
+import { randomFillSync } from 'node:crypto';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { VsphereBench } from '../api/vsphere/vsphere-bench.ts';
+import { rejectsWith } from '../rejects.ts';
+
+/** The pool that polling clients see, over the real admission of feeders: frames, room, link and the one session of a feeder. */
+
+const PEER = { address: '192.0.2.7:5', ipAddress: '192.0.2.7' };
+let bench: VsphereBench;
+
+test.before.each(async () => {
+  bench = await VsphereBench.open();
+  await bench.feed.enroll('qrng');
+});
+test.after.each(async () => {
+  await bench.close();
+});
+
+function fresh(bytes: number): Buffer {
+  return randomFillSync(Buffer.alloc(bytes));
+}
+
+function feeder(name = 'qrng') {
+  return bench.feed.enrolment.named(name);
+}
+
+function frameBytes(): number[] {
+  return bench.feed.port.frames.map(({ text }) => text.length / 2);
+}
+
+test('data of any length becomes frames of 32 to 65,536 bytes, in order, and is wiped', async () => {
+  for (const [bytes, frames] of [
+    [31, []],
+    [32, [32]],
+    [65_536, [65_536]],
+    [65_537, [65_505, 32]],
+    [65_536 + 32, [65_536, 32]],
+    [200_000, [65_536, 65_536, 65_536, 3_392]],
+  ] as const) {
+    bench.feed.port.frames.splice(0);
+    const data = fresh(bytes);
+    const text = data.toString('hex');
+    const addition = await bench.pool.add(feeder(), data, PEER);
+    assert.equal(frameBytes(), [...frames]);
+    const whole = bench.feed.port.frames.map((frame) => frame.text).join('');
+    if (frames.length > 0) assert.is(whole, text);
+    assert.equal(addition, {
+      takenBytes: whole.length / 2,
+      droppedBytes: bytes - whole.length / 2,
+      failedBytes: 0,
+    });
+    assert.ok(data.every((byte) => byte === 0));
+  }
+});
+
+test('no more is handed over than there is room for; the rest is dropped and counted', async () => {
+  bench.setRoom(100_000);
+  const addition = await bench.pool.add(feeder(), fresh(150_000), PEER);
+  assert.is(addition.takenBytes + addition.droppedBytes, 150_000);
+  assert.ok(
+    addition.takenBytes <= 100_000 && addition.takenBytes > 100_000 - 4_096,
+    String(addition.takenBytes),
+  );
+  assert.is(bench.feed.counters.value('pool.bytes.dropped'), addition.droppedBytes);
+  bench.setRoom(0);
+  assert.is((await bench.pool.add(feeder(), fresh(64), PEER)).droppedBytes, 64);
+});
+
+test('what came before is dropped, and what fails at the door is told apart', async () => {
+  const data = fresh(64);
+  const again = Buffer.from(data);
+  await bench.pool.add(feeder(), data, PEER);
+  assert.equal(await bench.pool.add(feeder(), again, PEER), {
+    takenBytes: 0,
+    droppedBytes: 64,
+    failedBytes: 0,
+  });
+  assert.is(bench.feed.told('feeder.duplicate').length, 1);
+  bench.feed.port.answer = () => ({ verdict: 'test-failed', memoryBytes: 0, storedBytes: 0 });
+  assert.equal(await bench.pool.add(feeder(), fresh(64), PEER), {
+    takenBytes: 0,
+    droppedBytes: 0,
+    failedBytes: 64,
+  });
+});
+
+test('asking keeps the feeder connected; silence is told as lost, and ends its session', async () => {
+  await bench.pool.add(feeder(), fresh(64), PEER);
+  for (let asked = 0; asked < 5; asked++) {
+    await bench.feed.clock.advance(59_000);
+    await bench.pool.heard(feeder(), { address: '192.0.2.8:6', ipAddress: '192.0.2.8' });
+  }
+  assert.equal(bench.feed.admission.linkOf(1).link, 'connected');
+  assert.is(bench.feed.admission.linkOf(1).address, '192.0.2.8:6');
+  await bench.feed.clock.advance(60_001);
+  assert.is(bench.feed.admission.linkOf(1).link, 'lost');
+  assert.not(bench.feed.admission.isConnected(1));
+  assert.ok(bench.feed.told('entropy.data.timeout').some(({ subject }) => subject === 'qrng'));
+});
+
+test('a program on the feed is not disturbed by asking, and gives way to adding; then it takes its place again', async () => {
+  const key = await bench.feed.enroll('hsm');
+  const program = await bench.feed.connected('hsm', key);
+  await bench.pool.heard(feeder('hsm'), PEER);
+  assert.is(program.socket.readyState, program.socket.OPEN);
+  await bench.pool.add(feeder('hsm'), fresh(64), PEER);
+  assert.match((await program.closed).reason, /^feeder-replaced/);
+  await bench.feed.connected('hsm', key);
+  assert.ok(bench.feed.told('feeder.disconnected').some(({ reason }) => reason === 'feeder-replaced'));
+  assert.is(
+    (await bench.pool.add(feeder('hsm'), fresh(64), PEER)).takenBytes,
+    64,
+    'sequences go on from each other',
+  );
+});
+
+test('who may not feed adds nothing, and what cannot be remembered ends the session', async () => {
+  await bench.feed.enrolment.setState('qrng', 'disabled');
+  await rejectsWith(bench.pool.add(feeder(), fresh(64), PEER), 'feeder-disabled');
+  await bench.pool.heard(feeder(), PEER);
+  await bench.feed.enrolment.setState('qrng', 'enabled');
+  await bench.pool.add(feeder(), fresh(64), PEER);
+  bench.feed.marks.failure = new Error('the disk is full');
+  const refused = await bench.pool.add(feeder(), fresh(64), PEER).catch((error: unknown) => error);
+  assert.ok(refused instanceof Error);
+  assert.not(bench.feed.admission.isConnected(1));
+  bench.feed.marks.failure = undefined;
+  assert.is((await bench.pool.add(feeder(), fresh(64), PEER)).takenBytes, 64);
+});
+
+test('requests of one feeder that come together take their turns', async () => {
+  const additions = await Promise.all([1, 2, 3, 4].map(() => bench.pool.add(feeder(), fresh(70_000), PEER)));
+  assert.equal(
+    additions.map(({ takenBytes }) => takenBytes),
+    [70_000, 70_000, 70_000, 70_000],
+  );
+  assert.is(bench.feed.told('feeder.connected').length, 1);
+});
+
+test.run();

@@ -213,12 +213,14 @@ export class StateArchive {
   async #write(changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
     const before = this.#documents;
     const after = merged(before, changes);
+    const isFirst = this.#onDisk === undefined;
     try {
       const sealed = await this.#seal(after);
       await this.#replace(sealed);
       this.#onDisk = sealed;
       this.#documents = after;
       wipeUnless(before, after);
+      if (isFirst) await this.#pair.settle(sealed.info, this.#wrapping);
     } catch (error) {
       wipeUnless(after, before);
       throw error;

@@ -1,0 +1,89 @@
+import { EntropyError, isEntropyError } from '../base/errors.ts';
+import { PCR_COUNT, type PcrValues } from '../tpm/pcr.ts';
+import { parseSealedPublic } from '../tpm/public-area.ts';
+import type { SealedSecret } from '../tpm/sealed-secret.ts';
+import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
+import { ENVELOPE_OVERHEAD_BYTES, KEY_BYTES } from './envelope.ts';
+
+/** Secure Boot: its state and its keys (TCG PC Client Platform Firmware Profile, 2.3.4.8). */
+export const SECURE_BOOT_PCR = 7;
+/** Where the daemon measures its own installation: an application's register, which it may reset. */
+export const INSTALLATION_PCR = 23;
+/** What can be added: 4 boot loader, 11 unified kernel image, 14 shim's keys. */
+export const OPTIONAL_PCRS = [4, 11, 14] as const;
+
+/** What mode TPM keeps in encryption.info; none of it is secret. */
+export interface SealFields extends SealedSecret {
+  /** Name of the storage root key: pinned, so that no other is taken for it. */
+  readonly rootName: Buffer;
+  /** Name of the endorsement key, by which a cleared TPM is told from another one; undefined where it could not be had. */
+  readonly endorsementName: Buffer | undefined;
+  /** The policy: PCRs, and their values when it was sealed. */
+  readonly values: PcrValues;
+  /** The archive key under the sealed one. */
+  readonly wrappedKey: Buffer;
+}
+
+const NAME_BYTES = 34;
+const MAXIMUM_PART_BYTES = 512;
+const NO_PCRS = 'none';
+
+/** Base64 but for the PCRs: `7=<64 hexadecimal digits> 14=…`, or `none`. */
+export function sealFields(fields: SealFields): ReadonlyMap<string, string> {
+  const pcrs = [...fields.values].map(([pcr, value]) => `${pcr}=${value.toString('hex')}`).join(' ');
+  return new Map([
+    ['tpm.rootName', fields.rootName.toString('base64')],
+    ...(fields.endorsementName === undefined
+      ? []
+      : ([['tpm.endorsementName', fields.endorsementName.toString('base64')]] as const)),
+    ['tpm.pcrs', pcrs === '' ? NO_PCRS : pcrs],
+    ['tpm.public', fields.publicArea.toString('base64')],
+    ['tpm.private', fields.privatePart.toString('base64')],
+    ['tpm.wrappedKey', fields.wrappedKey.toString('base64')],
+  ]);
+}
+
+/** @throws EntropyError state-damaged */
+export function parseSealFields(info: EncryptionInfo): SealFields {
+  const publicArea = bytesOfField(info, 'tpm.public', MAXIMUM_PART_BYTES);
+  try {
+    parseSealedPublic(publicArea);
+  } catch (error) {
+    if (!isEntropyError(error)) throw error;
+    throw damaged('tpm.public');
+  }
+  return {
+    rootName: nameField(info, 'tpm.rootName'),
+    endorsementName: info.fields.has('tpm.endorsementName')
+      ? nameField(info, 'tpm.endorsementName')
+      : undefined,
+    values: pcrField(info.fields.get('tpm.pcrs') ?? ''),
+    publicArea,
+    privatePart: bytesOfField(info, 'tpm.private', MAXIMUM_PART_BYTES),
+    wrappedKey: bytesOfField(info, 'tpm.wrappedKey', KEY_BYTES + ENVELOPE_OVERHEAD_BYTES),
+  };
+}
+
+function nameField(info: EncryptionInfo, field: string): Buffer {
+  const name = bytesOfField(info, field, NAME_BYTES);
+  if (name.length !== NAME_BYTES) throw damaged(field);
+  return name;
+}
+
+function pcrField(text: string): PcrValues {
+  const values = new Map<number, Buffer>();
+  if (text === NO_PCRS) return values;
+  let last = -1;
+  for (const part of text.split(' ')) {
+    const [, pcr, value] = /^(0|[1-9][0-9]?)=([0-9a-f]{64})$/.exec(part) ?? [];
+    if (pcr === undefined || value === undefined || Number(pcr) <= last || Number(pcr) >= PCR_COUNT)
+      throw damaged('tpm.pcrs');
+    last = Number(pcr);
+    values.set(last, Buffer.from(value, 'hex'));
+  }
+  return values;
+}
+
+function damaged(field: string): EntropyError {
+  return new EntropyError('state-damaged', `encryption.info has no valid ${field}`);
+}

@@ -1,0 +1,208 @@
+import { wipe } from '../base/bytes.ts';
+import { EntropyError, isEntropyError } from '../base/errors.ts';
+import { randomBytes, type RandomSource } from '../base/random.ts';
+import { extended, pcrPolicyDigest, type PcrValues } from '../tpm/pcr.ts';
+import { isRefusal } from '../tpm/response-code.ts';
+import type { StorageRoot } from '../tpm/storage-root.ts';
+import type { Tpm } from '../tpm/tpm.ts';
+import type { EncryptionInfo } from './encryption-info.ts';
+import { KEY_BYTES, openEnvelope, sealEnvelope, type EnvelopeKey } from './envelope.ts';
+import type { KeyWrapping } from './root-key.ts';
+import { INSTALLATION_PCR, parseSealFields, sealFields, type SealFields } from './seal-fields.ts';
+import { requireVendor, type VendorPolicy } from './tpm-vendor-policy.ts';
+
+export interface TpmWrappingOptions {
+  /** The state directory: its counter in the TPM is the mark of mode TPM. */
+  readonly subject: string;
+  readonly vendorPolicy: VendorPolicy;
+}
+
+export interface TpmWrappingDependencies {
+  readonly openTpm: () => Promise<Tpm>;
+  readonly random: RandomSource;
+  /** Verifies the installed files; the digest stands for verdict and signer. @throws EntropyError installation-altered */
+  readonly measureInstallation: () => Promise<Buffer>;
+  /** Told when what must not refuse could not be done: the state directory is not marked in the TPM. */
+  readonly onUnmarked: (error: EntropyError) => void;
+}
+
+const PURPOSE = 'archive key, mode TPM';
+/** What PCR 23 is extended with once the key is out: until the next start nobody unseals by it. */
+const CLOSED = Buffer.from('entropy-mixer: installation PCR closed'.padEnd(KEY_BYTES, '\0')).subarray(
+  0,
+  KEY_BYTES,
+);
+
+/**
+ * Mode TPM: the archive key is wrapped under a random key that the TPM seals to its PCRs. Whoever has the disk alone has nothing; the TPM
+ * gives the key when the host started as it did when it was sealed.
+ */
+export class TpmWrapping implements KeyWrapping {
+  readonly mode = 'TPM';
+  readonly #options: TpmWrappingOptions;
+  readonly #dependencies: TpmWrappingDependencies;
+  #pcrs: readonly number[] = [];
+
+  constructor(options: TpmWrappingOptions, dependencies: TpmWrappingDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** The PCRs of the policy: of what was unsealed, or what the next `wrap` seals to. */
+  get pcrs(): readonly number[] {
+    return this.#pcrs;
+  }
+
+  set pcrs(pcrs: readonly number[]) {
+    this.#pcrs = [...new Set(pcrs)].sort((a, b) => a - b);
+  }
+
+  /**
+   * Whether the TPM could seal to these PCRs, without changing anything in it.
+   *
+   * @throws EntropyError tpm-absent, tpm-permission, tpm-busy, tpm-version, tpm-no-sha256, tpm-owned, tpm-vendor-refused …
+   */
+  async assess(pcrs: readonly number[]): Promise<void> {
+    await this.#withTpm(async (tpm) => {
+      requireVendor(await tpm.identify(), this.#options.vendorPolicy);
+      await tpm.requireSha256Bank(pcrs);
+      await tpm.withStorageRoot({}, () => Promise.resolve());
+    });
+  }
+
+  /** Throws as `assess` does, and installation-altered. */
+  async wrap(key: EnvelopeKey): Promise<ReadonlyMap<string, string>> {
+    return this.#withTpm(async (tpm) => {
+      requireVendor(await tpm.identify(), this.#options.vendorPolicy);
+      await tpm.requireSha256Bank(this.#pcrs);
+      await tpm.provisionStorageRoot();
+      const endorsementName = await tpm.endorsementName();
+      return tpm.withStorageRoot({}, async (root) => {
+        const secret = randomBytes(this.#dependencies.random, KEY_BYTES);
+        try {
+          const values = await this.#valuesToSealTo(tpm);
+          const sealed = await tpm.seal({ root, secret, policyDigest: pcrPolicyDigest(values) });
+          const wrappedKey = sealEnvelope(
+            { id: key.id, secret },
+            PURPOSE,
+            key.secret,
+            this.#dependencies.random,
+          );
+          return sealFields({ ...sealed, rootName: root.name, endorsementName, values, wrappedKey });
+        } finally {
+          wipe(secret);
+        }
+      });
+    });
+  }
+
+  /**
+   * @throws EntropyError tpm-pcr-changed, tpm-cleared, tpm-replaced, tpm-root-changed, installation-altered, state-damaged,
+   *   and what the TPM throws
+   */
+  async unwrap(info: EncryptionInfo): Promise<Buffer> {
+    const fields = parseSealFields(info);
+    return this.#withTpm(async (tpm) => {
+      try {
+        const secret = await tpm.withStorageRoot({ pinnedName: fields.rootName }, (root) =>
+          this.#unseal(tpm, root, fields),
+        );
+        try {
+          return this.#unwrapWith(secret, info, fields);
+        } finally {
+          wipe(secret);
+        }
+      } catch (error) {
+        throw await this.#explained(error, tpm, fields);
+      }
+    });
+  }
+
+  /** Marks the state directory in the TPM: from now on an archive of mode NONE is a downgrade. */
+  async settle(): Promise<void> {
+    try {
+      await this.#withTpm((tpm) =>
+        tpm.withStorageRoot({}, async (root) => {
+          const counter = tpm.counter(this.#options.subject);
+          if (!(await counter.isDefined())) await counter.define(root);
+        }),
+      );
+    } catch (error) {
+      if (!isEntropyError(error)) throw error;
+      this.#dependencies.onUnmarked(error);
+    }
+  }
+
+  async #withTpm<T>(work: (tpm: Tpm) => Promise<T>): Promise<T> {
+    const tpm = await this.#dependencies.openTpm();
+    try {
+      return await work(tpm);
+    } finally {
+      await tpm.close();
+    }
+  }
+
+  /** PCRs as they are, but PCR 23 as the next start will make it. */
+  async #valuesToSealTo(tpm: Tpm): Promise<PcrValues> {
+    const values = new Map(await tpm.readPcrs(this.#pcrs));
+    if (!values.has(INSTALLATION_PCR)) return values;
+    const digest = await this.#dependencies.measureInstallation();
+    return values.set(INSTALLATION_PCR, extended(Buffer.alloc(KEY_BYTES), digest));
+  }
+
+  async #unseal(tpm: Tpm, root: StorageRoot, fields: SealFields): Promise<Buffer> {
+    const pcrs = [...fields.values.keys()];
+    if (!pcrs.includes(INSTALLATION_PCR)) return tpm.unseal({ root, sealed: fields, pcrs });
+    const digest = await this.#dependencies.measureInstallation();
+    await tpm.resetPcr(INSTALLATION_PCR);
+    await tpm.extendPcr(INSTALLATION_PCR, digest);
+    try {
+      return await tpm.unseal({ root, sealed: fields, pcrs });
+    } finally {
+      await tpm.extendPcr(INSTALLATION_PCR, CLOSED);
+    }
+  }
+
+  #unwrapWith(secret: Buffer, info: EncryptionInfo, fields: SealFields): Buffer {
+    if (secret.length !== KEY_BYTES)
+      throw new EntropyError('state-damaged', 'the TPM gives a key of the wrong length');
+    const key = openEnvelope({ id: info.keyId, secret }, PURPOSE, fields.wrappedKey);
+    // The TPM gave it under these PCRs and no others, so they are what the policy really is.
+    this.pcrs = [...fields.values.keys()];
+    return key;
+  }
+
+  /** What the refusal means: which PCR changed, whether the TPM was cleared or is another one. */
+  async #explained(error: unknown, tpm: Tpm, fields: SealFields): Promise<unknown> {
+    if (isRefusal(error, 'POLICY_FAIL')) return this.#pcrsChanged(error, tpm, fields);
+    if (
+      isRefusal(error, 'INTEGRITY', 'SIZE', 'HASH', 'TYPE', 'KEY', 'INSUFFICIENT', 'ATTRIBUTES', 'SENSITIVE')
+    )
+      return new EntropyError('state-damaged', `encryption.info holds no sealed key: ${error.message}`, {
+        cause: error,
+      });
+    if (!isEntropyError(error, 'tpm-root-changed')) return error;
+    const name = fields.endorsementName === undefined ? undefined : await tpm.endorsementName();
+    if (name === undefined || fields.endorsementName === undefined)
+      return new EntropyError(
+        'tpm-root-changed',
+        'the TPM was cleared or replaced: its storage root key is another',
+      );
+    return name.equals(fields.endorsementName)
+      ? new EntropyError('tpm-cleared', 'the endorsement key is the same, the storage root key is another')
+      : new EntropyError('tpm-replaced', 'endorsement key and storage root key are others');
+  }
+
+  async #pcrsChanged(error: EntropyError, tpm: Tpm, fields: SealFields): Promise<EntropyError> {
+    const now = await tpm.readPcrs([...fields.values.keys()]);
+    const changed = [...fields.values].filter(
+      ([pcr, value]) => pcr !== INSTALLATION_PCR && now.get(pcr)?.equals(value) !== true,
+    );
+    const names = changed.map(([pcr]) => `PCR ${pcr}`);
+    // PCR 23 was closed behind us, so it cannot be compared: it is what is left.
+    if (names.length === 0 && fields.values.has(INSTALLATION_PCR))
+      names.push(`PCR ${INSTALLATION_PCR} (another signer of the installation)`);
+    const which = names.length === 0 ? 'the policy is of other PCRs' : `${names.join(', ')} changed`;
+    return new EntropyError('tpm-pcr-changed', which, { cause: error });
+  }
+}

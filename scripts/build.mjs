@@ -19,6 +19,7 @@ await bundle({
 });
 script('build-openapi.ts');
 script('build-man.ts');
+script('manifest.mjs');
 
 /** One file a program: start-up reads one file instead of hundreds. */
 async function bundle(entryPoints) {

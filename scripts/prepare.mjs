@@ -42,6 +42,7 @@ const products = [
   'out/pkcs11-child.js',
   'out/feeder.js',
   'out/openapi.json',
+  'out/manifest.json',
 ].map((name) => path.join(root, name));
 
 prepare();

@@ -8,6 +8,7 @@ import type { ControlApp, ServerDependencies, ServerOptions } from './control-ap
 import { registered } from './registered.ts';
 import { registerAccessRoutes } from './v1-access-routes.ts';
 import { registerEntropyRoutes } from './v1-entropy-routes.ts';
+import { registerEncryptionRoutes } from './v1-encryption-routes.ts';
 import { registerExternalRoutes } from './v1-external-routes.ts';
 import { registerRecoveryRoutes } from './v1-recovery-routes.ts';
 
@@ -20,6 +21,7 @@ export function registerV1Routes(
   registerHealth(app, dependencies.service);
   registerReads(app, dependencies.service);
   registerChanges(app, dependencies.service);
+  registerEncryptionRoutes(app, dependencies.service);
   registerExternalRoutes(app, dependencies.service);
   registerAccessRoutes(app, dependencies.service);
   registerRecoveryRoutes(app, dependencies.service);

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Counters } from './counters.ts';
+import { ENCRYPTION_EVENTS } from './encryption-events.ts';
 import { event, routine, type EventEntry, type Severity } from './event-entry.ts';
 import { RECOVERY_EVENTS } from './recovery-events.ts';
 
@@ -26,6 +27,7 @@ export const EVENTS = {
     'See `entropyctl mixer explain` with the code in the detail.',
   ),
   ...RECOVERY_EVENTS,
+  ...ENCRYPTION_EVENTS,
   'config.changed': event(
     'notice',
     'A configuration change became durable and is in force or will be at the next start.',

@@ -24,6 +24,7 @@ import {
   exportConfiguration,
   listConfiguration,
 } from './configuration-actions.ts';
+import { changeEncryption, checkSeal, encryption } from './encryption-actions.ts';
 import { changeOf, entropydSettings } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow, installSeedRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
@@ -106,6 +107,12 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return exportConfiguration(surroundings);
     case 'applyConfiguration':
       return applyConfiguration(invocation, surroundings);
+    case 'encryption':
+      return encryption(invocation, surroundings);
+    case 'changeEncryption':
+      return changeEncryption(invocation, surroundings);
+    case 'checkSeal':
+      return checkSeal(invocation, surroundings);
     case 'kernelSettings':
       return kernelSettings(invocation, surroundings);
     case 'entropydSettings':

@@ -2,6 +2,12 @@ import { SOURCE_NAMES } from '../base/names.ts';
 import type { CommandEntry, ArgumentEntry, OptionEntry } from './command-entry.ts';
 import { ACCESS_COMMANDS } from './access-commands.ts';
 import { CONFIGURATION_COMMANDS } from './configuration-commands.ts';
+import {
+  ENCRYPTION_COMMANDS,
+  ENCRYPTION_NAMESPACES,
+  SEAL_COMMANDS,
+  SEAL_NAMESPACES,
+} from './encryption-commands.ts';
 import { ENTROPYD_COMMANDS } from './entropyd-commands.ts';
 import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { INSTALL_SEED_COMMANDS } from './install-seed.ts';
@@ -77,6 +83,7 @@ export const NAMESPACES = {
   'mixer ledger': 'What was fed to the kernel pool',
   'mixer receipt': 'Receipts, which tell feeders what became of their bytes',
   'mixer token': 'Tokens for the network interfaces',
+  ...SEAL_NAMESPACES,
   'mixer source': 'Noise sources and their health tests',
   'mixer tls': 'Certificates for the listener',
   system: 'Settings under the names that esxcli gives them',
@@ -84,7 +91,7 @@ export const NAMESPACES = {
   'system entropyd': 'The entropy caches',
   'system permission': 'What accounts may do',
   'system settings': 'Settings of the host',
-  'system settings encryption': 'How the configuration archive is encrypted',
+  ...ENCRYPTION_NAMESPACES,
   ...RECOVERY_NAMESPACES,
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
@@ -260,6 +267,7 @@ export const COMMANDS = {
     route: 'testSource',
     output: SHAPES.source,
   },
+  ...SEAL_COMMANDS,
   ...TLS_COMMANDS,
   status: {
     words: ['mixer', 'status'],
@@ -285,6 +293,7 @@ export const COMMANDS = {
     route: 'ready',
     output: null,
   },
+  ...ENCRYPTION_COMMANDS,
   ...ENTROPYD_COMMANDS,
   ...KERNEL_COMMANDS,
   ...ACCESS_COMMANDS,

@@ -2,6 +2,7 @@ import type { EventRecord } from '../base/events.ts';
 import type { GateReason } from '../base/names.ts';
 import type { AccessService } from './access-service.ts';
 import type { EntropyIntake } from './entropy-intake.ts';
+import type { EncryptionChange, EncryptionReport, SealCheck } from './encryption.ts';
 import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type { InstallSeedReport } from './install-seed.ts';
@@ -17,6 +18,15 @@ import type {
 
 /** What a caller may do: nothing but open routes, read, or read and change. */
 export type PeerAccess = 'none' | 'read' | 'change';
+
+/** How the configuration is encrypted. */
+export interface EncryptionControl {
+  report(): EncryptionReport;
+  /** All that is asked for is done, or nothing is. */
+  change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport>;
+  /** Opens what is on disk once more, and tells what came of it. */
+  check(): Promise<SealCheck>;
+}
 
 /** What an operator asks of the gate: the sources of `mask` (1 to 15) for so many seconds (10 to 86,400). */
 export interface GateOverrideRequest {
@@ -54,6 +64,7 @@ export interface EventPage {
  * ranges only the store knows.
  */
 export interface ControlService {
+  readonly encryption: EncryptionControl;
   readonly access: AccessService;
   readonly intake: EntropyIntake;
   status(): Promise<StatusReport>;

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { ACCESS_ROUTES } from './access-routes.ts';
 import { ENTROPY_ROUTES } from './entropy-routes.ts';
+import { ENCRYPTION_ROUTES } from './encryption-routes.ts';
 import { EXTERNAL_ROUTES } from './external-routes.ts';
 import { INSTALL_SEED_ROUTES } from './install-seed.ts';
 import { GateReportSchema, OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
@@ -193,6 +194,7 @@ export const ROUTES = {
       errors: [],
     },
   ),
+  ...ENCRYPTION_ROUTES,
   ...EXTERNAL_ROUTES,
   ...ACCESS_ROUTES,
   ...RECOVERY_ROUTES,

@@ -22,6 +22,7 @@ import type { Hardware } from '../hardware/hardware.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
 import { AccessRegistry } from '../service/access-registry.ts';
 import { EngineServedOutput } from '../service/engine-served-output.ts';
+import { EncryptionDesk } from '../service/encryption-desk.ts';
 import { FeedRecorder } from '../service/feed-recorder.ts';
 import { ExternalPool } from '../service/external-pool.ts';
 import { EntropyService } from '../service/entropy-service.ts';
@@ -39,6 +40,7 @@ import { openedSeed } from './opened-seed.ts';
 import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
+import { Installation as InstalledFiles } from '../state/installation.ts';
 import { openState } from './state-directory.ts';
 
 /** Where the built parts of this installation stand. */
@@ -64,7 +66,8 @@ const EVENTS_KEPT = 1000;
  *   start
  *   ├─ native addon, engine thread begins loading
  *   ├─ state directory, its lock                      ✗ runtime-dir-unusable, state-in-use
- *   ├─ state archive, configuration, feed ledger      ✗ refused archive: goes on, gate held closed
+ *   ├─ installed files, where that is asked for       ✗ installation-altered
+ *   ├─ state archive, configuration, feed ledger      ✗ refused: goes on, gate held closed; sealed away: goes on
  *   │   └ a new state: the install file, if any       ✗ kickstart-invalid, key-file-exposed
  *   ├─ engine: module, self-test, caches, sources     ✗ module-*, self-test-failed
  *   ├─ control socket                                 ✗ socket-path-too-long, runtime-dir-unusable
@@ -149,6 +152,7 @@ export class Daemon {
       {
         directory: options.stateDirectory,
         flags: options.flags,
+        encryption: options.encryption,
         firstStart: (store) =>
           firstStart(
             store,
@@ -156,7 +160,14 @@ export class Daemon {
             { random: random.fill, clock, events: bus, log },
           ),
       },
-      { hardware, random: random.fill, clock, events: bus, onStop: (close) => this.#closers.push(close) },
+      {
+        hardware,
+        random: random.fill,
+        clock,
+        events: bus,
+        installation: new InstalledFiles({ root: installation.root }),
+        onStop: (close) => this.#closers.push(close),
+      },
     );
     const backup = new ArchiveBackup({ ...state, clock, events: bus });
     this.#closers.push(() => backup.close());
@@ -188,6 +199,13 @@ export class Daemon {
     this.#closers.push(() => feed.close());
     this.#reload = () => feed.reloadTls();
     const passwords = new PasswordHasher(PASSWORD_HASHER_DEFAULTS, { random: random.fill });
+    const encryption = new EncryptionDesk({
+      archive: state.archive,
+      sealing: state.encryption.sealing,
+      installation: state.encryption.installation,
+      secureBoot: () => state.encryption.secureBoot(),
+      events: bus,
+    });
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
     const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
@@ -203,6 +221,7 @@ export class Daemon {
         intake,
         admission,
         installSeed,
+        encryption,
         output,
         recovery,
         bus,

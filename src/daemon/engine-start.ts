@@ -24,7 +24,7 @@ export async function engineStart(
     disableHwrng: values.disableHwrng,
     feed: feedSettings(values),
     servedLimitBitsPerSecond: values.servedDrawLimitBitsPerSecond,
-    heldBecause: state.report.refused,
+    heldBecause: state.heldBecause,
     caches: isInMask(values.entropySources, 'external') ? await cacheStart(state, dependencies) : undefined,
   };
 }

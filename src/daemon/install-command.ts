@@ -22,6 +22,8 @@ import { ConfigStore } from '../state/config-store.ts';
 import type { InstallSeedRecord } from '../state/install-record.ts';
 import { withDoorTests } from './door-tests.ts';
 import { INSTALL_FILE } from './install-file.ts';
+import { Installation as InstalledFiles } from '../state/installation.ts';
+import { WITHOUT_SEALING } from './state-encryption.ts';
 import { openStore } from './state-directory.ts';
 
 export interface InstallCommand {
@@ -117,7 +119,17 @@ async function installOrCheck(
     const closers: (() => Promise<void>)[] = [];
     try {
       const onStop = (close: () => Promise<void>): void => void closers.push(close);
-      const store = await openStore(command.stateDirectory, { hardware, random, clock, onStop });
+      const store = await openStore(
+        { directory: command.stateDirectory, encryption: WITHOUT_SEALING },
+        {
+          hardware,
+          random,
+          clock,
+          events: SILENT,
+          installation: new InstalledFiles({ root: path.dirname(built) }),
+          onStop,
+        },
+      );
       const config = ConfigStore.open({ flags: {}, file: {} }, store);
       const parts = { ...store, config, random, clock, events: SILENT, counters: new Counters(), test };
       if (!dryRun) return await install(kickstart, { rateUnits }, parts);

@@ -8,9 +8,9 @@ import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
-import { NoneWrapping } from '../state/root-key.ts';
 import { runInstall } from './install-command.ts';
 import { type DaemonOptions, type Invocation, parseCommandLine } from './options.ts';
+import { wrappingsToRecover } from './open-archive.ts';
 import { parseRecover, recover, RECOVER_HELP } from './recover-command.ts';
 
 /** How long a start may still take after it was told to stop. */
@@ -53,13 +53,14 @@ async function runRecover(argv: readonly string[], uid: number): Promise<void> {
   const { command, rest } = parseRecover(argv);
   const invocation = parsedBy(rest, uid);
   if (invocation.kind !== 'run') return void process.stdout.write(RECOVER_HELP);
-  const { stateDirectory } = invocation.options;
+  const { stateDirectory, encryption } = invocation.options;
   const hardware = openHardware({
     addonPath: path.join(installation().root, 'build', 'native', 'addon.node'),
   });
   const { id, mode } = await recover(stateDirectory, command, {
     hardware,
-    wrappings: (random) => [new NoneWrapping({ random })],
+    wrappings: (random, files) =>
+      wrappingsToRecover({ ...encryption, stateDirectory }, random, files, installation().root),
   });
   process.stdout.write(
     `Recovered ${stateDirectory}: mode ${mode}, recovery key ${id}.\n` +

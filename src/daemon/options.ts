@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util';
 import { EntropyError, messageOf } from '../base/errors.ts';
+import { DEFAULT_VENDOR_POLICY, VENDOR_POLICY_NAMES } from '../state/tpm-vendor-policy.ts';
+import { DEFAULT_TPM, type EncryptionOptions } from './state-encryption.ts';
+import { EFI_VARIABLES } from '../hardware/secure-boot.ts';
 import { type Environment, runtimeDirectory, stateDirectory } from '../contract/directories.ts';
 import {
   type ParameterKey,
@@ -28,6 +31,7 @@ export interface DaemonOptions {
   readonly tls: TlsOptions | undefined;
   /** The kickstart that is applied at the first start, when it is there; undefined: none is looked for. */
   readonly installFile: string | undefined;
+  readonly encryption: EncryptionOptions;
   /** Parameters given as flags: they win over the store. */
   readonly flags: PartialConfiguration;
   readonly logFormat: 'text' | 'json';
@@ -96,9 +100,6 @@ export function parseCommandLine(
   if (flags.version === true) return { kind: 'version' };
   const file = fileSettings(flags, readFile);
   const values: Values = { ...file, ...flags };
-  if (text(values['encryption-mode'], 'none') !== 'none') {
-    throw new EntropyError('usage', '--encryption-mode takes none: sealing to a TPM is not built yet');
-  }
   const defaults = {
     'state-dir': stateDirectory(environment, uid),
     'runtime-dir': runtimeDirectory(environment, uid),
@@ -112,6 +113,7 @@ export function parseCommandLine(
       listen: text(values.listen, defaults.listen),
       tls: tlsOptions(values),
       installFile: installFile(values, uid),
+      encryption: encryptionOptions(values),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
@@ -151,8 +153,15 @@ Options:
         Let in only clients with a certificate of these authorities (PEM).
   --install-kickstart=FILE
         A kickstart that is applied once, when it is there and the state is new. Default for root ${INSTALL_FILE}.
-  --encryption-mode=none
-        How the key of a new configuration archive is kept. none is obfuscation, not protection.
+  --encryption-mode=none|tpm|auto
+        How the key of a new configuration archive is kept; one that is there keeps its mode. none is obfuscation, not protection, and the
+        default. auto is tpm where a TPM can be used, else none, and says which; tpm does not start without. tpm cannot be undone.
+  --tpm=PATH
+        The TPM: ${DEFAULT_TPM} if nothing is named, or swtpm:SOCKET for a software TPM.
+  --tpm-vendor-policy=${VENDOR_POLICY_NAMES.join('|')}
+        TPMs that are not used, by manufacturer and model. Default ${DEFAULT_VENDOR_POLICY}.
+  --verify-installation
+        Compares the installed files with the manifest of their build first, and does not start when one was changed.
   --log-format=text|json, --log-level=debug|info|warn|error
   --help, --version
 
@@ -190,6 +199,10 @@ function parsed(argv: readonly string[]): Values {
         'tls-client-ca': string,
         'install-kickstart': string,
         'encryption-mode': string,
+        tpm: string,
+        'tpm-vendor-policy': string,
+        'verify-installation': boolean,
+        'efi-variables': string,
         'log-format': string,
         'log-level': string,
         help: { ...boolean, short: 'h' },
@@ -237,6 +250,22 @@ function tlsOptions(values: Values): TlsOptions | undefined {
   if (certificateFile === undefined && keyFile === undefined && clientAuthoritiesFile === undefined)
     return undefined;
   throw new EntropyError('usage', '--tls-cert and --tls-key belong together, and --tls-client-ca needs both');
+}
+
+/** --efi-variables is for tests and stays out of the help. */
+function encryptionOptions(values: Values): EncryptionOptions {
+  return {
+    mode: oneOf('--encryption-mode', text(values['encryption-mode'], 'none'), ['none', 'tpm', 'auto']),
+    tpm: values.tpm === undefined ? undefined : text(values.tpm, DEFAULT_TPM),
+    vendorPolicy: oneOf(
+      '--tpm-vendor-policy',
+      text(values['tpm-vendor-policy'], DEFAULT_VENDOR_POLICY),
+      VENDOR_POLICY_NAMES,
+    ),
+    verifyInstallation: values['verify-installation'] === true,
+    efiVariables:
+      values['efi-variables'] === undefined ? undefined : text(values['efi-variables'], EFI_VARIABLES),
+  };
 }
 
 function forcedBuild(name: string | undefined): DaemonOptions['mixerBuild'] {

@@ -3,6 +3,7 @@ import { SystemClock } from '../base/clock.ts';
 import { EntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import { DirectoryLock } from '../durable/directory-lock.ts';
+import type { DurableFiles } from '../durable/durable-files.ts';
 import { NodeFiles } from '../durable/node-files.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { decodeRecoveryKey, MAXIMUM_RECOVERY_INPUT_BYTES } from '../state/recovery-key.ts';
@@ -21,7 +22,7 @@ export interface RecoverCommand {
 export interface RecoverDependencies {
   readonly hardware: Hardware;
   /** All modes, as the daemon has them for this state directory. */
-  readonly wrappings: (random: RandomSource) => readonly KeyWrapping[];
+  readonly wrappings: (random: RandomSource, files: DurableFiles) => Promise<readonly KeyWrapping[]>;
 }
 
 export const RECOVER_HELP = `Usage: entropyd recover [options]
@@ -99,7 +100,7 @@ export async function recover(
     recoverySecret = await secretOf(command.key);
     return await recoverArchive(
       { from: command.from, mode: command.mode, recoverySecret },
-      { files, random, clock: new SystemClock(), wrappings: dependencies.wrappings(random) },
+      { files, random, clock: new SystemClock(), wrappings: await dependencies.wrappings(random, files) },
     );
   } finally {
     if (recoverySecret !== undefined) wipe(recoverySecret);

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -11,8 +12,10 @@ import { FeedLedger } from '../kernel/feed-ledger.ts';
 import { Accounts } from '../state/accounts.ts';
 import { ConfigStore } from '../state/config-store.ts';
 import { Enrolment } from '../state/enrolment.ts';
-import { NoneWrapping } from '../state/root-key.ts';
-import { StateArchive } from '../state/state-archive.ts';
+import type { Installation } from '../state/installation.ts';
+import type { StateArchive } from '../state/state-archive.ts';
+import { openArchive } from './open-archive.ts';
+import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
 import { Tokens } from '../state/tokens.ts';
 
 /** What stands in the state directory, opened; its lock is held. */
@@ -24,13 +27,17 @@ export interface OpenedState {
   readonly accounts: Accounts;
   readonly files: DurableFiles;
   readonly ledger: FeedLedger;
+  readonly encryption: StateEncryption;
   readonly report: StateReport;
+  /** Why the gate is held closed, whatever the sources give; empty when it is not. */
+  readonly heldBecause: string;
 }
 
 export interface StateDependencies {
   readonly hardware: Hardware;
   readonly random: RandomSource;
   readonly clock: Clock;
+  readonly installation: Installation;
   readonly events: EventSink;
   /** Told how to let go of each part, as it is opened. */
   readonly onStop: (close: () => Promise<void>) => void;
@@ -41,55 +48,72 @@ export interface OpenedStore {
   readonly archive: StateArchive;
   readonly enrolment: Enrolment;
   readonly files: DurableFiles;
+  readonly encryption: StateEncryption;
 }
 
 export interface StateOptions {
   readonly directory: string;
   readonly flags: PartialConfiguration;
+  readonly encryption: EncryptionOptions;
   /** Called before the configuration is read, to install it from a file; what it throws ends the start. */
   readonly firstStart?: (store: OpenedStore) => Promise<void>;
 }
 
 const LEDGER_RECORDS = 4096;
 
-/** @throws EntropyError runtime-dir-unusable, state-in-use; a refused archive is told and goes on */
+/**
+ * @throws EntropyError runtime-dir-unusable, state-in-use, installation-altered, and what keeps a TPM that must be used from being used; a
+ *   refused archive is told and goes on
+ */
 export async function openState(
   options: StateOptions,
   dependencies: StateDependencies,
 ): Promise<OpenedState> {
   const { directory, flags, firstStart } = options;
   const { random, clock, events, onStop } = dependencies;
-  const store = await openStore(directory, dependencies);
-  const { archive, enrolment, files } = store;
+  const store = await openStore(options, dependencies);
+  const { archive, encryption, enrolment, files } = store;
   const tokens = new Tokens({ archive, random, clock });
   onStop(() => tokens.close());
   const accounts = new Accounts({ archive, clock });
   onStop(() => accounts.close());
   await firstStart?.(store);
   const config = ConfigStore.open({ flags, file: {} }, { archive });
+  const isSealedAway = archive.refused?.code.startsWith('tpm-') === true;
   if (config.refused !== undefined) {
-    events.emit('state.refused', { code: config.refused.code, because: config.refused.message });
+    const { code, message } = config.refused;
+    events.emit(isSealedAway ? 'state.sealed-away' : 'state.refused', { code, because: message });
   }
   const ledger = await FeedLedger.open({ capacity: LEDGER_RECORDS }, { files, random });
   onStop(() => ledger.close());
   if (ledger.setAside !== undefined) events.emit('ledger.damaged', { because: ledger.setAside.message });
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
-  const report = { directory, encryptionMode: 'NONE' as const, refused: config.refused?.code ?? '' };
-  return { archive, config, enrolment, tokens, accounts, files, ledger, report };
+  const refused = config.refused?.code ?? '';
+  const encryptionMode = archive.mode === 'TPM' ? ('TPM' as const) : ('NONE' as const);
+  const report = { directory, encryptionMode, refused };
+  // Nothing is wrong with what is sealed away: the sources that need no configuration go on.
+  const heldBecause = isSealedAway ? '' : refused;
+  return { archive, config, encryption, enrolment, tokens, accounts, files, ledger, report, heldBecause };
 }
 
-/** @throws EntropyError runtime-dir-unusable, state-in-use; for a refused archive see its `refused` */
+/** Throws as openState does; for a refused archive see its `refused`. */
 export async function openStore(
-  directory: string,
-  { hardware, random, clock, onStop }: Omit<StateDependencies, 'events'>,
+  options: { readonly directory: string; readonly encryption: EncryptionOptions },
+  dependencies: StateDependencies,
 ): Promise<OpenedStore> {
+  const { directory } = options;
+  const { hardware, random, clock, onStop } = dependencies;
   const files = await NodeFiles.open({ root: directory });
   const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
   onStop(() => lock.release());
-  const wrappings = [new NoneWrapping({ random })];
-  const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
+  const encryption = new StateEncryption(
+    { ...options.encryption, stateDirectory: path.resolve(directory) },
+    dependencies,
+  );
+  await encryption.verifyInstallation();
+  const archive = await openArchive({ files, random, encryption });
   onStop(() => archive.close());
   const enrolment = Enrolment.open({ archive, random, clock });
   onStop(() => enrolment.close());
-  return { archive, enrolment, files };
+  return { archive, encryption, enrolment, files };
 }

@@ -30,6 +30,7 @@ import type { EngineClient } from '../engine/engine-client.ts';
 import type { FeedLedger } from '../kernel/feed-ledger.ts';
 import type { ConfigStore } from '../state/config-store.ts';
 import type { AccessRegistry } from './access-registry.ts';
+import type { EncryptionDesk } from './encryption-desk.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { FeederRegistry } from './feeder-registry.ts';
 import type { RecoveryDesk } from './recovery-desk.ts';
@@ -47,6 +48,7 @@ export interface EntropyServiceDependencies {
   readonly feeders: FeederRegistry;
   readonly access: AccessRegistry;
   readonly intake: EntropyIntake;
+  readonly encryption: EncryptionDesk;
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
   readonly installSeed: InstallSeed;
@@ -64,6 +66,7 @@ export class EntropyService implements ControlService {
   readonly access: AccessRegistry;
   readonly recovery: RecoveryDesk;
   readonly intake: EntropyIntake;
+  readonly encryption: EncryptionDesk;
   readonly #options: EntropyServiceOptions;
   readonly #engine: EngineClient;
   readonly #feeders: FeederRegistry;
@@ -85,6 +88,7 @@ export class EntropyService implements ControlService {
     this.access = dependencies.access;
     this.recovery = dependencies.recovery;
     this.intake = dependencies.intake;
+    this.encryption = dependencies.encryption;
     this.#engine = dependencies.engine;
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;
@@ -112,8 +116,8 @@ export class EntropyService implements ControlService {
       version: this.#options.version,
       startedMs: this.#startedMs,
       nowMs: this.#clock.wallMs(),
-      state: this.#options.state,
       recovery: this.recovery.report(),
+      state: { ...this.#options.state, encryptionMode: this.encryption.report().mode },
       counters: sumOf(report.counters, this.#counters.snapshot()),
     };
   }

@@ -160,6 +160,17 @@ export class StateArchive {
     });
   }
 
+  /** Opens what is on disk once more, as the next start will, and lets go of it. Throws what would make that start refuse it. */
+  tryToOpen(): Promise<void> {
+    return this.#queue.run(async () => {
+      const sealed = await this.#bootbank.load();
+      if (sealed === undefined) return;
+      const { key, documents } = await this.#pair.open(sealed);
+      key.wipe();
+      for (const bytes of documents.values()) wipe(bytes);
+    });
+  }
+
   /** The recovery key of what is on disk: a copy, the caller's to wipe. Writes the archive when there is none yet. Throws as `save` does. */
   async recoveryKey(): Promise<RecoveryKey> {
     if (this.#onDisk === undefined || !hasRecovery(this.#onDisk.info)) await this.backup();

@@ -21,6 +21,7 @@ import type {
   StatusReport,
 } from '../../src/contract/outputs.ts';
 import { parseChange } from '../../src/contract/parameters.ts';
+import { FakeEncryption } from './fake-encryption.ts';
 import { FakeAccessService } from './fake-access-service.ts';
 import { FakeRecovery, SAMPLE_RECOVERY } from './fake-recovery.ts';
 import { FakeIntake } from './fake-intake.ts';
@@ -174,6 +175,7 @@ export class FakeControlService implements ControlService {
     this.answeredBytes,
   );
   readonly intake = new FakeIntake((name, given, answer) => this.#noted(name, given, answer));
+  readonly encryption = new FakeEncryption((name, given, answer) => this.#noted(name, given, answer));
   /** Copies of the keys that came in, and the buffers they came in. */
   readonly importedKeys: { readonly copy: Uint8Array; readonly given: Uint8Array }[] = [];
   /** Thrown by every call instead of an answer. */

@@ -31,6 +31,7 @@ const REST: Partial<Record<CommandName, string>> = {
   testSource: ' rdseed',
   restoreSource: ' rdseed --reason fixed',
   overrideGate: ' --mask 4 --for 10m --reason "HSM is being moved"',
+  changeEncryption: ' --mode=TPM --require-secure-boot=T',
   setEntropydSettings: ' --memory-cache-size 612 --reset storage-cache-size',
   setKernelSetting: ' -s entropySources -v 12',
   enrollFeeder: ' hsm-2 --class drbg --bits-per-byte 1/32',

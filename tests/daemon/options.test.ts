@@ -37,6 +37,13 @@ test('nothing given: the places of root, no parameter, text at level info, the b
     listen: '127.0.0.1:8740',
     tls: undefined,
     installFile: '/etc/entropy-mixer/install.ks',
+    encryption: {
+      mode: 'none',
+      tpm: undefined,
+      vendorPolicy: 'esxi-7.0u3',
+      verifyInstallation: false,
+      efiVariables: undefined,
+    },
     flags: {},
     logFormat: 'text',
     logLevel: 'info',
@@ -157,7 +164,9 @@ test('what is not understood is a usage error, never ignored', () => {
   throwsWith(() => optionsOf(['start']), 'usage');
   throwsWith(() => optionsOf(['--state-dir=']), 'usage');
   throwsWith(() => optionsOf(['--log-level=loud']), 'usage');
-  throwsWith(() => optionsOf(['--encryption-mode=tpm']), 'usage');
+  throwsWith(() => optionsOf(['--encryption-mode=tpm2']), 'usage');
+  throwsWith(() => optionsOf(['--tpm-vendor-policy=all']), 'usage');
+  throwsWith(() => optionsOf(['--tpm=']), 'usage');
   throwsWith(() => optionsOf([], { ENTROPY_MIXER_WASM: 'fast' }), 'usage');
 });
 

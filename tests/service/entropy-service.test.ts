@@ -19,6 +19,7 @@ import type { FeederAdmission } from '../../src/service/feeder-admission.ts';
 import type { RequestIntake } from '../../src/service/request-intake.ts';
 import type { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { InstallSeed } from '../../src/service/install-seed.ts';
+import type { EncryptionDesk } from '../../src/service/encryption-desk.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
 import { RecoveryDesk } from '../../src/service/recovery-desk.ts';
@@ -97,6 +98,7 @@ async function withService(
     { archive, bus, log: SILENT },
   );
   const recovery = new RecoveryDesk({ archive, files, events: bus });
+  const encryption = { report: () => ({ mode: 'NONE' }) } as unknown as EncryptionDesk;
   const service = new EntropyService(
     { version: '1.2.3', state, startSettings: [] },
     {
@@ -106,6 +108,7 @@ async function withService(
       intake,
       admission,
       installSeed,
+      encryption,
       output,
       recovery,
       ledger,

@@ -1,0 +1,47 @@
+import { EncryptionChangeSchema, EncryptionReportSchema, SealCheckSchema } from './encryption.ts';
+import { bare, route } from './route.ts';
+
+/** The rows of the table of routes that deal with the encryption of the configuration. */
+export const ENCRYPTION_ROUTES = {
+  encryption: route('GET', '/v1/encryption', 'observe', 'The mode and policy of encryption', {
+    ...bare,
+    answer: EncryptionReportSchema,
+    errors: [],
+  }),
+  changeEncryption: route(
+    'PATCH',
+    '/v1/encryption',
+    'local-change',
+    'Seal the configuration to the TPM, or change the policy; all that is asked for is done, or nothing is',
+    {
+      ...bare,
+      body: EncryptionChangeSchema,
+      answer: EncryptionReportSchema,
+      errors: [
+        'encryption-irreversible',
+        'encryption-unsatisfied',
+        'installation-altered',
+        'tpm-absent',
+        'tpm-permission',
+        'tpm-version',
+        'tpm-no-sha256',
+        'tpm-owned',
+        'tpm-vendor-refused',
+        'tpm-refused',
+        'state-damaged',
+        'state-unwritable',
+      ],
+    },
+  ),
+  checkSeal: route(
+    'POST',
+    '/v1/encryption/check',
+    'local-change',
+    'Whether the configuration would open now',
+    {
+      ...bare,
+      answer: SealCheckSchema,
+      errors: [],
+    },
+  ),
+} as const;

@@ -1,0 +1,138 @@
+import type { Clock } from '../base/clock.ts';
+import { EntropyError, isEntropyError, messageOf } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import type { RandomSource } from '../base/random.ts';
+import { EFI_VARIABLES, readSecureBoot, type SecureBoot } from '../hardware/secure-boot.ts';
+import { DowngradeGuard } from '../state/downgrade-guard.ts';
+import type { Installation } from '../state/installation.ts';
+import { NoneWrapping, type KeyWrapping } from '../state/root-key.ts';
+import { SECURE_BOOT_PCR } from '../state/seal-fields.ts';
+import { TpmWrapping } from '../state/tpm-wrapping.ts';
+import { DEFAULT_VENDOR_POLICY, type VendorPolicy } from '../state/tpm-vendor-policy.ts';
+import { Tpm } from '../tpm/tpm.ts';
+import { explainAbsence } from '../tpm/absence.ts';
+
+export const DEFAULT_TPM = '/dev/tpmrm0';
+
+export interface EncryptionOptions {
+  /** What a new archive gets: `auto` is TPM where that can be used, else NONE. */
+  readonly mode: 'none' | 'tpm' | 'auto';
+  /** Undefined: DEFAULT_TPM, used only where the mode or the archive asks for it. */
+  readonly tpm: string | undefined;
+  readonly vendorPolicy: VendorPolicy;
+  /** The installed files are verified at start, whatever the archive asks. */
+  readonly verifyInstallation: boolean;
+  /** Where the firmware's variables are; another place in tests. */
+  readonly efiVariables: string | undefined;
+}
+
+/** Nothing is sealed that is not sealed already: for a program that prepares what the daemon starts from. */
+export const WITHOUT_SEALING: EncryptionOptions = {
+  mode: 'none',
+  tpm: undefined,
+  vendorPolicy: DEFAULT_VENDOR_POLICY,
+  verifyInstallation: false,
+  efiVariables: undefined,
+};
+
+export interface StateEncryptionDependencies {
+  readonly installation: Installation;
+  readonly random: RandomSource;
+  readonly clock: Clock;
+  readonly events: EventSink;
+}
+
+/** The modes of the archive, put together: how each wraps, which one a new archive gets, and what a start verifies. */
+export class StateEncryption {
+  readonly installation: Installation;
+  readonly sealing: TpmWrapping;
+  readonly wrappings: readonly KeyWrapping[];
+  readonly #options: EncryptionOptions;
+  readonly #dependencies: StateEncryptionDependencies;
+
+  constructor(
+    options: EncryptionOptions & { readonly stateDirectory: string },
+    dependencies: StateEncryptionDependencies,
+  ) {
+    const { random, events, installation } = dependencies;
+    this.installation = installation;
+    this.#options = options;
+    this.#dependencies = dependencies;
+    const subject = options.stateDirectory;
+    const openTpm = (): Promise<Tpm> => this.#openTpm();
+    this.sealing = new TpmWrapping(
+      { subject, vendorPolicy: options.vendorPolicy },
+      {
+        openTpm,
+        random,
+        measureInstallation: async () => (await installation.verify()).measurement,
+        onUnmarked: ({ code, message }) => events.emit('encryption.unmarked', { code, because: message }),
+      },
+    );
+    const none = new NoneWrapping({ random });
+    // Who says none and names no TPM has none: a scratch instance never looks at the host's.
+    const isTpmMeant = options.mode !== 'none' || options.tpm !== undefined;
+    this.wrappings = [
+      isTpmMeant ? new DowngradeGuard({ subject }, { inner: none, openTpm }) : none,
+      this.sealing,
+    ];
+  }
+
+  secureBoot(): Promise<SecureBoot> {
+    return readSecureBoot(this.#options.efiVariables ?? EFI_VARIABLES);
+  }
+
+  /**
+   * The mode that a new archive gets.
+   *
+   * @throws EntropyError what keeps the TPM from being used, where nothing else will do
+   */
+  async modeOfNew(): Promise<'NONE' | 'TPM'> {
+    if (this.#options.mode === 'none') return 'NONE';
+    const pcrs = await this.pcrsOfNew();
+    try {
+      await this.sealing.assess(pcrs);
+      this.sealing.pcrs = pcrs;
+      return 'TPM';
+    } catch (error) {
+      if (this.#options.mode === 'tpm' || !isEntropyError(error)) throw error;
+      this.tellNone(error);
+      return 'NONE';
+    }
+  }
+
+  /** What a new archive is sealed to: Secure Boot where it is on, else the TPM alone. */
+  async pcrsOfNew(): Promise<number[]> {
+    return (await this.secureBoot()) === 'on' ? [SECURE_BOOT_PCR] : [];
+  }
+
+  tellNone({ code, message }: EntropyError): void {
+    this.#dependencies.events.emit('encryption.mode.none', { code, because: message });
+  }
+
+  /** @throws EntropyError installation-altered, when it was asked for */
+  async verifyInstallation(): Promise<void> {
+    if (!this.#options.verifyInstallation) return;
+    const { signer, files } = await this.installation.verify();
+    void this.installation.runningNode().then(
+      ({ path, sha256 }) =>
+        this.#dependencies.events.emit('installation.verified', {
+          signer,
+          files,
+          node: path,
+          nodeSha256: sha256,
+        }),
+      (error: unknown) =>
+        this.#dependencies.events.emit('installation.verified', { signer, files, node: messageOf(error) }),
+    );
+  }
+
+  async #openTpm(): Promise<Tpm> {
+    const path = this.#options.tpm ?? DEFAULT_TPM;
+    try {
+      return await Tpm.open(path, this.#dependencies);
+    } catch (error) {
+      throw await explainAbsence(error, path);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { isEntropyError } from '../base/errors.ts';
+import type { EventSink } from '../base/events.ts';
+import type { EncryptionControl, Peer } from '../contract/control-service.ts';
+import type { EncryptionChange, EncryptionReport, SealCheck } from '../contract/encryption.ts';
+import type { SecureBoot } from '../hardware/secure-boot.ts';
+import type { Installation } from '../state/installation.ts';
+import { encryptionReport, plannedEncryption } from '../state/seal-plan.ts';
+import type { StateArchive } from '../state/state-archive.ts';
+import type { TpmWrapping } from '../state/tpm-wrapping.ts';
+
+export interface EncryptionDeskDependencies {
+  readonly archive: StateArchive;
+  readonly sealing: TpmWrapping;
+  readonly installation: Installation;
+  readonly secureBoot: () => Promise<SecureBoot>;
+  readonly events: EventSink;
+}
+
+/** The mode and policy of encryption: told, changed as a whole or not at all, and tried. */
+export class EncryptionDesk implements EncryptionControl {
+  readonly #archive: StateArchive;
+  readonly #sealing: TpmWrapping;
+  readonly #installation: Installation;
+  readonly #secureBoot: () => Promise<SecureBoot>;
+  readonly #events: EventSink;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(dependencies: EncryptionDeskDependencies) {
+    this.#archive = dependencies.archive;
+    this.#sealing = dependencies.sealing;
+    this.#installation = dependencies.installation;
+    this.#secureBoot = dependencies.secureBoot;
+    this.#events = dependencies.events;
+  }
+
+  report(): EncryptionReport {
+    const isSealed = this.#archive.mode === 'TPM';
+    return encryptionReport(isSealed ? 'TPM' : 'NONE', isSealed ? this.#sealing.pcrs : []);
+  }
+
+  /** @throws EntropyError encryption-irreversible, encryption-unsatisfied, installation-altered, tpm-…, state-unwritable */
+  change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport> {
+    const turn = this.#tail.then(() => this.#change(change, peer));
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Unseals what is on disk once more, and tells what came of it. */
+  async check(): Promise<SealCheck> {
+    const { mode, pcrs } = this.report();
+    const installed = await this.#installation.verify().catch(() => undefined);
+    const host = { mode, pcrs, secureBoot: await this.#secureBoot(), signer: installed?.signer ?? '' };
+    try {
+      await this.#archive.tryToOpen();
+      return { ...host, opens: true, code: '', because: '' };
+    } catch (error) {
+      if (!isEntropyError(error)) throw error;
+      return { ...host, opens: false, code: error.code, because: `${error.message} (${error.code})` };
+    }
+  }
+
+  async #change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport> {
+    const before = this.report();
+    const plan = plannedEncryption(before, change, { secureBoot: await this.#secureBoot() });
+    if (plan.mode === 'NONE') return before;
+    if (this.#archive.refused !== undefined) throw this.#archive.refused;
+    await this.#sealing.assess(plan.pcrs);
+    const pcrs = this.#sealing.pcrs;
+    this.#sealing.pcrs = plan.pcrs;
+    try {
+      // What mode NONE kept was as good as open: a sealed archive gets keys that were never on this disk.
+      await (before.mode === 'NONE' ? this.#archive.rotate({ mode: 'TPM' }) : this.#archive.rewrap());
+    } catch (error) {
+      this.#sealing.pcrs = pcrs;
+      throw error;
+    }
+    this.#tell(before, plan, peer);
+    return this.report();
+  }
+
+  #tell(before: EncryptionReport, after: EncryptionReport, peer: Peer): void {
+    const detail = { by: peer.name, pcrs: after.pcrs.join(' ') };
+    this.#events.emit(before.mode === 'NONE' ? 'configenc.tpm.enable' : 'configenc.tpm.reseal', detail);
+    if (before.requireSecureBoot !== after.requireSecureBoot)
+      this.#events.emit(
+        after.requireSecureBoot ? 'configenc.reqsb.enable' : 'configenc.reqsb.disable',
+        detail,
+      );
+    if (before.requireExecInstalledOnly !== after.requireExecInstalledOnly)
+      this.#events.emit(
+        after.requireExecInstalledOnly ? 'configenc.reqeio.enable' : 'configenc.reqeio.disable',
+        detail,
+      );
+  }
+}

@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { EXIT } from '../../src/base/errors.ts';
+import { testWhen } from '../requirements.ts';
+import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from '../tpm/software-tpm.ts';
+import {
+  copyOfInstallation,
+  DaemonProcess,
+  ROOT,
+  withDaemon,
+  type DaemonProcessOptions,
+} from './daemon-process.ts';
+
+/** The real entropyd on a software TPM, with firmware variables of its own. */
+
+const DIGEST = Buffer.alloc(32, 0xab);
+const GET = ['system', 'settings', 'encryption', 'get'] as const;
+const SET = ['system', 'settings', 'encryption', 'set'] as const;
+
+class Host {
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'tpm-host-'));
+  readonly software: SoftwareTpm;
+
+  constructor(software: SoftwareTpm) {
+    this.software = software;
+    this.secureBoot(false);
+  }
+
+  secureBoot(on: boolean): void {
+    const name = 'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
+    writeFileSync(path.join(this.directory, name), Buffer.from([6, 0, 0, 0, on ? 1 : 0]));
+  }
+
+  options(mode: 'none' | 'tpm' | 'auto', more: DaemonProcessOptions = {}): DaemonProcessOptions {
+    const tpm = [`--tpm=${this.software.path}`, `--efi-variables=${this.directory}`];
+    return {
+      directory: path.join(this.directory, 'daemon'),
+      ...more,
+      arguments: [`--encryption-mode=${mode}`, ...tpm, ...(more.arguments ?? [])],
+    };
+  }
+
+  keepRecoveryKey(daemon: DaemonProcess): void {
+    const { stdout } = daemon.control('system', 'settings', 'encryption', 'recovery', 'list');
+    const [key] = /[0-9]{6}(-[0-9]{6}){15}/.exec(stdout) ?? [];
+    if (key === undefined) throw new Error(`no recovery key in ${stdout}`);
+    writeFileSync(path.join(this.directory, 'recovery-key'), key, { mode: 0o600 });
+  }
+
+  recover(): void {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [
+        path.join(ROOT, 'out', 'entropyd.js'),
+        'recover',
+        `--recovery-key-file=${path.join(this.directory, 'recovery-key')}`,
+        `--state-dir=${path.join(this.directory, 'daemon', 'state')}`,
+        `--tpm=${this.software.path}`,
+        `--efi-variables=${this.directory}`,
+      ],
+      { encoding: 'utf8' },
+    );
+    if (status !== 0) throw new Error(stderr);
+  }
+
+  /** Starts it, looks, and stops it in order, with its directories kept. */
+  async run(
+    options: DaemonProcessOptions,
+    look: (daemon: DaemonProcess) => void | Promise<void>,
+  ): Promise<void> {
+    const daemon = new DaemonProcess(options);
+    try {
+      await daemon.ready();
+      await look(daemon);
+    } finally {
+      await daemon.stop();
+    }
+  }
+}
+
+async function withHost(work: (host: Host) => Promise<void>): Promise<void> {
+  const host = new Host(await SoftwareTpm.start());
+  try {
+    await work(host);
+  } finally {
+    await host.software.remove();
+    rmSync(host.directory, { recursive: true, force: true });
+  }
+}
+
+function settings(daemon: DaemonProcess): string {
+  return daemon.control(...GET).stdout.replaceAll(/^ +/gm, '');
+}
+
+const NONE = 'Mode: NONE\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: false\n';
+const TPM = 'Mode: TPM\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: false\n';
+const TPM_SB = 'Mode: TPM\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: true\n';
+
+testWhen(hasTpm2Tools)(
+  'seal, restart, unseal; PCR 7, cleared, replaced: refused, up, its gate as the mask allows',
+  async () => {
+    await withHost(async (host) => {
+      host.secureBoot(true);
+      await host.run(host.options('auto'), (daemon) => {
+        assert.is(settings(daemon), TPM_SB, 'the first start of the packaged unit seals');
+        host.keepRecoveryKey(daemon);
+        assert.is(
+          daemon.control('system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '1').code,
+          0,
+        );
+      });
+      await host.run(host.options('auto'), (daemon) => {
+        assert.is(settings(daemon), TPM_SB);
+        assert.match(daemon.control('mixer', 'config', 'list').stdout, /entropySources +1 /);
+        assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Opens Now: true/);
+      });
+      await host.software.use((tpm) => tpm.extendPcr(7, DIGEST));
+      await host.run(host.options('auto'), async (daemon) => {
+        assert.match(daemon.output, /state\.sealed-away.*tpm-pcr-changed/);
+        const { state, mask } = await daemon.status();
+        assert.equal([state.encryptionMode, state.refused], ['TPM', 'tpm-pcr-changed']);
+        assert.is(mask.configured, 0, 'on defaults');
+        assert.not.match(daemon.output, /state\.refused/);
+        const check = daemon.control('mixer', 'seal', 'check');
+        assert.equal([check.code, check.stdout.includes('PCR 7 changed')], [EXIT.stateRefused, true]);
+      });
+      await host.software.reboot();
+      await host.run(host.options('none'), (daemon) => {
+        assert.match(
+          daemon.control('mixer', 'config', 'list').stdout,
+          /entropySources +1 /,
+          'nothing was lost',
+        );
+      });
+      host.software.tool('tpm2_clear');
+      await host.run(host.options('auto'), (daemon) =>
+        assert.match(daemon.output, /sealed-away.*tpm-cleared/),
+      );
+      await host.software.replace();
+      await host.run(host.options('auto'), (daemon) =>
+        assert.match(daemon.output, /sealed-away.*tpm-replaced/),
+      );
+      host.recover();
+      await host.run(host.options('auto'), (daemon) => {
+        assert.match(daemon.control('mixer', 'config', 'list').stdout, /entropySources +1 /);
+        assert.is(settings(daemon), TPM_SB, 'sealed to the new TPM');
+      });
+    });
+  },
+);
+
+testWhen(hasSwtpm)('from NONE to TPM by command; what the host cannot satisfy changes nothing', async () => {
+  await withHost(async (host) => {
+    const bootbank = path.join(host.directory, 'daemon', 'state', 'bootbank');
+    const kept = path.join(host.directory, 'kept');
+    await host.run(host.options('none'), (daemon) => {
+      daemon.control('system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '1');
+      assert.is(settings(daemon), NONE);
+      cpSync(bootbank, kept, { recursive: true });
+      const refused = daemon.control(...SET, '--mode=TPM', '--require-secure-boot=T');
+      assert.equal([refused.code, settings(daemon)], [EXIT.failed, NONE]);
+      assert.match(refused.stderr, /encryption-unsatisfied/);
+      assert.match(refused.stderr, /Secure Boot: it is off/);
+      assert.match(daemon.control(...SET, '--require-secure-boot=F').stderr, /mode NONE/);
+      assert.is(daemon.control(...SET, '--mode=TPM').code, 0);
+      assert.is(settings(daemon), TPM);
+      const again = daemon.control(...SET, '--mode=NONE');
+      assert.equal([again.code, settings(daemon)], [EXIT.failed, TPM]);
+      assert.match(again.stderr, /encryption-irreversible/);
+      const installed = daemon.control(...SET, '--require-exec-installed-only=True');
+      assert.match(installed.stderr, /needs --require-secure-boot=T/);
+    });
+    await host.run(host.options('auto'), (daemon) => assert.is(settings(daemon), TPM));
+    cpSync(kept, bootbank, { recursive: true });
+    await host.run(host.options('auto'), async (daemon) => {
+      assert.match(daemon.output, /state\.refused.*state-downgraded/);
+      assert.is((await daemon.status()).gate.state, 'closed');
+    });
+  });
+});
+
+testWhen(hasSwtpm)(
+  'installed files only: three restarts in one boot, an upgrade by the same key; a changed file does not start',
+  async () => {
+    await withHost(async (host) => {
+      host.secureBoot(true);
+      const root = copyOfInstallation();
+      const options = host.options('auto', { root });
+      try {
+        await host.run(options, (daemon) => {
+          assert.is(daemon.control(...SET, '--require-exec-installed-only=T').code, 0);
+          assert.match(settings(daemon), /Installed VIBs: true/);
+          assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Installation Signer: local/);
+        });
+        for (let restart = 0; restart < 3; restart++)
+          await host.run(options, (daemon) => assert.match(settings(daemon), /Installed VIBs: true/));
+        appendFileSync(path.join(root, 'out', 'engine-thread.js'), '\n// changed\n');
+        const altered = new DaemonProcess(options);
+        const { code } = await altered.ended;
+        assert.is(code, EXIT.integrity);
+        assert.match(altered.output, /installation-altered: out\/engine-thread\.js was changed/);
+      } finally {
+        rmSync(root, { recursive: true, force: true });
+      }
+    });
+  },
+);
+
+test('without a TPM: auto says so and goes on in mode NONE, tpm does not start, none is silent', async () => {
+  const tpm = '--tpm=swtpm:/nonexistent/tpm';
+  await withDaemon({ arguments: ['--encryption-mode=auto', tpm] }, (daemon) => {
+    assert.match(daemon.output, /encryption\.mode\.none.*tpm-absent/);
+    assert.is(settings(daemon), NONE);
+    const refused = daemon.control(...SET, '--mode=TPM');
+    assert.match(refused.stderr, /tpm-absent/);
+  });
+  const daemon = new DaemonProcess({ arguments: ['--encryption-mode=tpm', tpm] });
+  assert.is((await daemon.ended).code, EXIT.failed);
+  assert.match(daemon.output, /tpm-absent/);
+  await daemon.discard();
+});
+
+test('--verify-installation: what was built starts, what was changed does not', async () => {
+  await withDaemon({ arguments: ['--verify-installation'] }, (daemon) =>
+    daemon.says('installation.verified'),
+  );
+  const root = copyOfInstallation();
+  appendFileSync(path.join(root, 'build', 'mixer.scalar.wasm'), '\0');
+  const daemon = new DaemonProcess({ root, arguments: ['--verify-installation'] });
+  assert.is((await daemon.ended).code, EXIT.integrity);
+  assert.match(daemon.output, /build\/mixer\.scalar\.wasm was changed/);
+  await daemon.discard();
+  rmSync(root, { recursive: true, force: true });
+});
+
+test.run();

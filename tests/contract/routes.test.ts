@@ -43,11 +43,13 @@ test('health and readiness are open, and nothing else', () => {
   assert.equal(open, ['health', 'ready']);
 });
 
-test('what makes keys, tokens and accounts, or shows a key, is of the control socket alone', () => {
+test('what makes keys, tokens and accounts, shows a key or seals one, is of the control socket alone', () => {
   const local = routes
     .filter(([, { access }]) => ACCESS_RULES[access].token === 'none')
     .map(([name]) => name);
   assert.equal(local, [
+    'changeEncryption',
+    'checkSeal',
     'enrollFeeder',
     'rotateFeeder',
     'tokens',
@@ -87,6 +89,8 @@ test('only what changes the state of the daemon, or gives a key of it away, take
     'restoreSource',
     'changeConfiguration',
     'selfTest',
+    'changeEncryption',
+    'checkSeal',
     'enrollFeeder',
     'rotateFeeder',
     'disableFeeder',

@@ -11,6 +11,7 @@ import { benchHardware } from './hardware.ts';
 import { printRatios, type BenchRatio } from './harness.ts';
 import { benchHealthTests } from './health-tests.ts';
 import { benchKernel } from './kernel.ts';
+import { benchSeal } from './seal.ts';
 
 /** A bench prints its figures as it goes; ratios that it answers are printed together at the end. */
 type Bench = () => BenchRatio[] | Promise<BenchRatio[]>;
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hardware: withoutRatios(benchHardware),
   kernel: withoutRatios(benchKernel),
   daemon: withoutRatios(benchDaemon),
+  seal: withoutRatios(benchSeal),
   control: benchControl,
   feed: benchFeed,
 };

@@ -1,5 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
+import { hkdfSha256 } from '../base/hkdf.ts';
 import { KEY_BYTES } from './limits.ts';
 
 /**
@@ -26,8 +27,7 @@ export function deriveSessionKeys(
   if (sharedSecret.length !== KEY_BYTES || enrolledKey.length !== KEY_BYTES)
     throw new RangeError(`shared secret and enrolled key have ${KEY_BYTES} bytes`);
   const material = Buffer.concat([sharedSecret, enrolledKey]);
-  const derive = (label: string): Buffer =>
-    Buffer.from(hkdfSync('sha256', material, transcript, label, KEY_BYTES));
+  const derive = (label: string): Buffer => hkdfSha256(material, transcript, label, KEY_BYTES);
   try {
     return {
       feederProof: derive(LABELS.feederProof),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
 import type { RandomSource } from '../base/random.ts';
 
@@ -49,9 +49,12 @@ export class OwnRandomness {
     wipe(this.#secret);
   }
 
-  /** SHA-512 over secret and input: one half is the next secret, the other the output. Wipes the input. */
+  /**
+   * HMAC-SHA-512 over secret and input: one half is the next secret, the other the output. Wipes the input. Not a plain hash:
+   * Node's object keeps the digest that it gave until the collector comes by.
+   */
   #ratchet(input: Uint8Array): Uint8Array {
-    const digest = createHash('sha512').update(LABEL).update(this.#secret).update(input).digest();
+    const digest = createHmac('sha512', LABEL).update(this.#secret).update(input).digest();
     wipe(input);
     this.#secret.set(digest.subarray(CHUNK_BYTES));
     wipe(digest.subarray(CHUNK_BYTES));

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
+import { hkdfSha256 } from '../base/hkdf.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 
 /**
@@ -111,7 +112,7 @@ function withDerived<T>(
 ): T {
   const salt = header.subarray(SALT_OFFSET, LENGTH_OFFSET);
   const info = `entropy-mixer envelope ${VERSION}: ${purpose}`;
-  const derived = Buffer.from(hkdfSync('sha256', secret, salt, info, KEY_BYTES + NONCE_BYTES));
+  const derived = hkdfSha256(secret, salt, info, KEY_BYTES + NONCE_BYTES);
   try {
     return use(derived.subarray(0, KEY_BYTES), derived.subarray(KEY_BYTES));
   } finally {

@@ -193,6 +193,21 @@ test('TLS 1.3 is spoken, 1.2 with forward secrecy, and nothing older', async () 
   assert.is(counters.value('tls.handshakes.failed'), 2);
 });
 
+test('no session is resumed: each connection is checked by the rules of its own time', async () => {
+  const listener = await open();
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const first = await connected(listener, { maxVersion });
+    const kept = new Promise<Buffer | undefined>((resolve) => {
+      first.once('session', resolve);
+      first.once('close', () => resolve(first.getSession()));
+    });
+    first.end('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n').resume();
+    const session = await kept;
+    const second = await connected(listener, { maxVersion, ...(session !== undefined && { session }) });
+    assert.not(second.isSessionReused(), maxVersion);
+  }
+});
+
 test('a new pair is presented from the reload on, and connections go on', async () => {
   const listener = await open();
   const before = await connected(listener);

@@ -86,12 +86,14 @@ test('what came before is dropped, and what fails at the door is told apart', as
 });
 
 test('asking keeps the feeder connected; silence is told as lost, and ends its session', async () => {
-  await bench.pool.add(feeder(), fresh(64), PEER);
+  await bench.pool.heard(feeder(), PEER);
   for (let asked = 0; asked < 5; asked++) {
     await bench.feed.clock.advance(59_000);
     await bench.pool.heard(feeder(), { address: '192.0.2.8:6', ipAddress: '192.0.2.8' });
   }
-  assert.equal(bench.feed.admission.linkOf(1).link, 'connected');
+  assert.is(bench.feed.admission.linkOf(1).link, 'connected');
+  await bench.pool.add(feeder(), fresh(64), PEER);
+  await bench.pool.heard(feeder(), { address: '192.0.2.8:6', ipAddress: '192.0.2.8' });
   assert.is(bench.feed.admission.linkOf(1).address, '192.0.2.8:6');
   await bench.feed.clock.advance(60_001);
   assert.is(bench.feed.admission.linkOf(1).link, 'lost');

@@ -49,7 +49,7 @@ export function buildServer(options: ServerOptions, dependencies: ServerDependen
   app.decorateRequest('caller');
   app.addHook('onRequest', (request, reply, next) => {
     void reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
-    request.caller = authenticator.authorize(request.raw, request.routeOptions.config.access ?? 'open');
+    request.caller = authenticator.authorize(request.raw, accessOf(request));
     next();
   });
   app.addHook('preValidation', refuseUnstatedBody);
@@ -71,6 +71,13 @@ export function buildServer(options: ServerOptions, dependencies: ServerDependen
 /** Stands in for fastify's default compilers, whose libraries would otherwise be loaded at start and never used. */
 function notBuilt(): never {
   throw new Error('a route asked for a default compiler');
+}
+
+/** A route that does not say who may use it is a mistake, and nobody may. */
+function accessOf({ is404, routeOptions: { config, url } }: FastifyRequest): RouteAccess {
+  if (is404) return 'open';
+  if (config.access === undefined) throw new Error(`broken invariant: ${url ?? 'a route'} states no access`);
+  return config.access;
 }
 
 function refuseUnstatedBody(request: FastifyRequest, _reply: FastifyReply, next: () => void): void {

@@ -59,7 +59,9 @@ export function serverPlace({ url: text, token, authorities }: ServerPlaceOption
   // A header is a string in Node.js: this copy of the token cannot be wiped, and ends with the process.
   const authorization =
     token === undefined ? {} : { authorization: `Bearer ${Buffer.from(token).toString('latin1')}` };
-  const tls = isSecure ? { ...TLS_RULES, ...(authorities !== undefined && { ca: authorities }) } : {};
+  // Said, so that no variable of the environment turns it off.
+  const strict = { ...TLS_RULES, rejectUnauthorized: true };
+  const tls = isSecure ? { ...strict, ...(authorities !== undefined && { ca: authorities }) } : {};
   const { request } = isSecure ? https : http;
   return {
     name: url.origin,

@@ -171,7 +171,7 @@ export class Daemon {
     );
     const backup = new ArchiveBackup({ ...state, clock, events: bus });
     this.#closers.push(() => backup.close());
-    const recovery = new RecoveryDesk({ ...state, events: bus });
+    const recovery = new RecoveryDesk({ ...state, clock, events: bus });
     await recovery.open();
     bus.subscribe(({ id }) => {
       if (id === 'gate.open') void random.refresh();
@@ -245,6 +245,7 @@ export class Daemon {
         pool,
         passwords: new PasswordCheck({ ...state, passwords, refusals }),
         sessions: new VapiSessions(VAPI_SESSION_LIMITS, { ...state, random: random.fill, clock }),
+        refusals,
       },
     );
     const routes = await HttpInterface.open(

@@ -48,7 +48,9 @@ export function scriptLine(start: Buffer): ScriptLine {
 }
 
 function told(call: string): string {
-  const plain = call.replace(/\s+/g, ' ').replace(/[^\x20-\x7e]/g, '?');
+  // Whatever a shell makes another command, a comment or a text of may hold anything.
+  const alone = call.replace(/\s*[;&|<>()$`#].*$/s, '');
+  const plain = alone.replace(/\s+/g, ' ').replace(/[^\x20-\x7e]/g, '?');
   if (TOLD_WHOLE.test(plain)) return shortened(plain);
   const words = plain.split(' ');
   const firstOption = words.findIndex((word) => !/^[a-z0-9.]+$/i.test(word));

@@ -92,8 +92,8 @@ export class ExternalPool {
   /**
    * Adds what there is room for, and drops the rest. The data, of any length, is wiped.
    *
-   * @throws EntropyError external-disabled, feeder-disabled, feeder-suspended, feeder-unauthenticated (revoked), state-unwritable,
-   * engine-stopped
+   * @throws EntropyError external-disabled, feeder-disabled, feeder-suspended, feeder-unauthenticated (revoked), feeder-replaced,
+   * state-unwritable, engine-stopped
    */
   async add(feeder: FeederRecord, data: Uint8Array, peer: LinkPeer): Promise<PoolAddition> {
     try {
@@ -130,9 +130,9 @@ export class ExternalPool {
     }
     const visit = await PoolVisit.begin(
       { feeder, peer },
-      { admission, random, clock, ended: () => this.#forget(feeder.id, visit) },
+      { admission, random, clock, ended: (ended) => this.#forget(feeder.id, ended) },
     );
-    this.#watch(feeder.id, visit);
+    if (!visit.hasEnded) this.#watch(feeder.id, visit);
     return visit;
   }
 
@@ -141,7 +141,8 @@ export class ExternalPool {
     this.#visits.get(id)?.timer.cancel();
     const { clock, admission } = this.#dependencies;
     const timer = clock.after(admission.lostTimeoutSeconds * MS_PER_SECOND, () => {
-      void visit.leave();
+      if (visit.isBusy) this.#watch(id, visit);
+      else void visit.leave();
     });
     this.#visits.set(id, { visit, timer });
   }

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
+import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { isEntropyError, type ErrorCode } from '../base/errors.ts';
+import { EntropyError, isEntropyError, type ErrorCode } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import type { Grant } from '../protocol/frame-payloads.ts';
 import { GrantAccount } from '../protocol/grant-account.ts';
 import { PAYLOAD_MAXIMUM_BYTES, PAYLOAD_MINIMUM_BYTES, SESSION_ID_BYTES } from '../protocol/limits.ts';
 import { parseReceipt } from '../protocol/receipt.ts';
+import { requestDigest } from '../protocol/request-digest.ts';
 import type { FeederRecord } from '../state/feeder-record.ts';
 import type { AdmittedSession } from './admitted-session.ts';
 import type { PoolAddition } from './external-pool.ts';
@@ -22,9 +23,13 @@ export interface PoolVisitDependencies {
   readonly admission: FeederAdmission;
   readonly random: RandomSource;
   readonly clock: Clock;
-  /** The session is over, whoever ended it. */
-  readonly ended: () => void;
+  /** The session of this visit is over, whoever ended it; perhaps before `begin` has given the visit. */
+  readonly ended: (visit: PoolVisit) => void;
 }
+
+/** The id of a session begins with it when polling clients bring its entropy. */
+const SESSION_MAGIC = Buffer.from('POOL', 'latin1');
+const DIGEST_KEY_BYTES = 32;
 
 const NO_GRANT: Grant = { totalBytes: 0, totalFrames: 0, lapseMs: 0 };
 
@@ -35,11 +40,15 @@ export class PoolVisit implements FeedConnection {
   #peer: LinkPeer;
   #session: AdmittedSession | undefined;
   #nextSequence = 1;
+  /** Nobody else has it: these receipts are for the host's own chain, and give away nothing of the entropy. */
+  readonly #digestKey: Buffer;
   #hasEnded = false;
+  #isBusy = false;
 
   private constructor({ peer }: PoolVisitOptions, dependencies: PoolVisitDependencies) {
     this.#peer = peer;
     this.#dependencies = dependencies;
+    this.#digestKey = randomBytes(dependencies.random, DIGEST_KEY_BYTES);
   }
 
   /** Takes the place of a session that the feeder has. Throws as FeederAdmission.admit does. */
@@ -48,9 +57,19 @@ export class PoolVisit implements FeedConnection {
     const { admission, random } = dependencies;
     visit.#session = await admission.admit({ record: options.feeder, nextKey: undefined }, visit);
     visit.#nextSequence = visit.#session.terms.nextSequence;
-    visit.#session.begin(randomBytes(random, SESSION_ID_BYTES));
+    const rest = randomBytes(random, SESSION_ID_BYTES - SESSION_MAGIC.length);
+    visit.#session.begin(Buffer.concat([SESSION_MAGIC, rest]));
     visit.#pause();
     return visit;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** A request adds through it now. */
+  get isBusy(): boolean {
+    return this.#isBusy;
   }
 
   get address(): string {
@@ -75,13 +94,15 @@ export class PoolVisit implements FeedConnection {
 
   /**
    * Puts data into frames of at most 64 KiB, as far as room and grants go. What is left over, or is shorter than the smallest frame (32
-   * bytes), is dropped. Throws `state-unwritable`, `engine-stopped`.
+   * bytes), is dropped. Throws `feeder-replaced` when the session ended before it was all dealt with; `state-unwritable`, `engine-stopped`.
    */
   async add(data: Uint8Array, roomBytes: number): Promise<PoolAddition> {
     if (!this.#hasEnded) this.#session?.resume();
+    this.#isBusy = true;
     try {
       return await this.#addFrames(data, roomBytes);
     } finally {
+      this.#isBusy = false;
       this.#pause();
     }
   }
@@ -101,6 +122,8 @@ export class PoolVisit implements FeedConnection {
       sum.takenBytes += takenBytes;
       rest = rest.subarray(bytes);
     }
+    if (this.#hasEnded && rest.length > 0)
+      throw new EntropyError('feeder-replaced', `${sum.takenBytes} bytes were taken before`);
     sum.droppedBytes += rest.length;
     return sum;
   }
@@ -140,7 +163,7 @@ export class PoolVisit implements FeedConnection {
     const session = this.#session;
     if (session === undefined || !this.#grants.use(payload.length, this.#dependencies.clock.monotonicMs()))
       return undefined;
-    const digest = createHash('sha256').update(payload).digest();
+    const digest = requestDigest(this.#digestKey, this.#nextSequence, payload);
     try {
       const settled = session.data({ sequence: this.#nextSequence, payload, digest });
       // One that was refused at once was never accepted: its sequence is the next one's.
@@ -163,7 +186,8 @@ export class PoolVisit implements FeedConnection {
   async #close(code: ErrorCode | 'end'): Promise<void> {
     if (!this.#hasEnded) {
       this.#hasEnded = true;
-      this.#dependencies.ended();
+      this.#dependencies.ended(this);
+      wipe(this.#digestKey);
     }
     await this.#session?.close(code);
   }

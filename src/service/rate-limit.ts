@@ -33,4 +33,9 @@ export class RateLimit {
     this.#tokens -= amount;
     return true;
   }
+
+  /** What was taken turned out not to count. */
+  giveBack(amount: number): void {
+    this.#tokens = Math.min(this.#options.burst, this.#tokens + amount);
+  }
 }

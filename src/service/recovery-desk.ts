@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import { wipe } from '../base/bytes.ts';
 import { isEntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
@@ -17,8 +18,10 @@ import {
 } from '../state/recovery-notes.ts';
 import { recoveryIdText } from '../state/recovery-wrapping.ts';
 import type { StateArchive } from '../state/state-archive.ts';
+import { RateLimit, type RateLimitOptions } from './rate-limit.ts';
 
 export interface RecoveryDeskDependencies {
+  readonly clock: Clock;
   readonly archive: StateArchive;
   readonly files: DurableFiles;
   readonly events: EventSink;
@@ -26,6 +29,8 @@ export interface RecoveryDeskDependencies {
 
 /** Beside the archive, so that whoever collects the one finds the other. */
 export const ESCROW_FILE = 'bootbank/recovery-key.oaep';
+
+const ALARMS: RateLimitOptions = { perSecond: 1 / 60, burst: 1 };
 
 /**
  * What operators do with the recovery key. One thing at a time, and each is told: showing, rotating, escrow. The key leaves as
@@ -36,11 +41,15 @@ export class RecoveryDesk implements RecoveryControl {
   readonly #files: DurableFiles;
   readonly #events: EventSink;
   readonly #queue = new SerialQueue();
+  readonly #clock: Clock;
+  readonly #alarms: RateLimit;
 
   constructor(dependencies: RecoveryDeskDependencies) {
     this.#archive = dependencies.archive;
     this.#files = dependencies.files;
     this.#events = dependencies.events;
+    this.#clock = dependencies.clock;
+    this.#alarms = new RateLimit(ALARMS, dependencies.clock.monotonicMs());
   }
 
   /** Tells at start what must not be forgotten, and makes an escrow file good that a crash left behind its key. */
@@ -54,10 +63,14 @@ export class RecoveryDesk implements RecoveryControl {
     this.alarm();
   }
 
-  /** Told at start and whenever somebody begins to watch the host, until the key is known to be backed up. */
+  /**
+   * Told at start and whenever somebody begins to watch the host, once a minute at most, until the key is known to be backed up: whoever
+   * connects again and again pushes nothing out of what is kept of events.
+   */
   alarm(): void {
     const { id, state } = this.report();
-    if (state === 'not-backed-up') this.#events.emit('recovery.key.not-backed-up', { id });
+    if (state === 'not-backed-up' && this.#alarms.take(1, this.#clock.monotonicMs()))
+      this.#events.emit('recovery.key.not-backed-up', { id });
   }
 
   report(): RecoveryReport {

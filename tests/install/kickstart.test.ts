@@ -105,6 +105,8 @@ esxcli system hostname get
 esxcli system entropyd set --memory-cache-size=612 --storage-cache-size=5096
 sleep 5; /bin/esxcli system settings kernel set -s entropySources -v 12
 esxcli system account set -i root -p hunter2 -c hunter2
+esxcli system entropyd set -m 1024 && echo root:hunter2 | chpasswd
+esxcli system settings kernel set -s entropySources -v $(cat hunter2) # hunter2
 %end
 install --firstdisk
 `);
@@ -116,6 +118,8 @@ install --firstdisk
     },
     { line: 7, section: '%firstboot', command: 'esxcli system settings kernel set -s entropySources -v 12' },
     { line: 8, section: '%firstboot', command: 'esxcli system account set …' },
+    { line: 9, section: '%firstboot', command: 'esxcli system entropyd set -m 1024' },
+    { line: 10, section: '%firstboot', command: 'esxcli system settings kernel set -s entropySources -v' },
   ]);
 });
 

@@ -97,7 +97,7 @@ async function withService(
     { record: undefined, inUse: false, keptBytes: undefined },
     { archive, bus, log: SILENT },
   );
-  const recovery = new RecoveryDesk({ archive, files, events: bus });
+  const recovery = new RecoveryDesk({ archive, files, clock, events: bus });
   const encryption = { report: () => ({ mode: 'NONE' }) } as unknown as EncryptionDesk;
   const service = new EntropyService(
     { version: '1.2.3', state, startSettings: [] },

@@ -1,7 +1,12 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { isEntropyError } from '../../src/base/errors.ts';
+import { encodeAsk, FEEDER_FRAMES } from '../../src/protocol/frame-payloads.ts';
+import { parseReceipt } from '../../src/protocol/receipt.ts';
+import { PoolVisit } from '../../src/service/pool-visit.ts';
 import { VsphereBench } from '../api/vsphere/vsphere-bench.ts';
+import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
 
 /** The pool that polling clients see, over the real admission of feeders: frames, room, link and the one session of a feeder. */
@@ -129,6 +134,37 @@ test('who may not feed adds nothing, and what cannot be remembered ends the sess
   assert.not(bench.feed.admission.isConnected(1));
   bench.feed.marks.failure = undefined;
   assert.is((await bench.pool.add(feeder(), fresh(64), PEER)).takenBytes, 64);
+});
+
+test('another door that opens at any moment ends the session of this one, and nothing else', async () => {
+  const { admission, clock } = bench.feed;
+  for (let microtasks = 0; microtasks < 40; microtasks++) {
+    const adding = bench.pool.add(feeder(), fresh(64), PEER).catch((error: unknown) => error);
+    for (let turn = 0; turn < microtasks; turn++) await Promise.resolve();
+    const other = await PoolVisit.begin(
+      { feeder: feeder(), peer: PEER },
+      { admission, clock, random: seededSource('another door'), ended: () => undefined },
+    );
+    const outcome = await adding;
+    // Either it was dealt with before, or it says that it was not.
+    if (isEntropyError(outcome)) assert.is(outcome.code, 'feeder-replaced');
+    else assert.equal(outcome, { takenBytes: 64, droppedBytes: 0, failedBytes: 0 });
+    await other.leave();
+  }
+});
+
+test('receipts of the pool give away nothing that could be tried out, and their sessions can be told', async () => {
+  const key = await bench.feed.enroll('hsm');
+  const data = fresh(64);
+  const digest = createHash('sha256').update(data).digest('hex');
+  await bench.pool.add(feeder('hsm'), data, PEER);
+  const program = await bench.feed.connected('hsm', key);
+  program.send(encodeAsk(1, 1), FEEDER_FRAMES.ask);
+  await program.until(() => program.of('answer').length > 0);
+  const [record] = program.of('answer')[0]!.records;
+  const { frameDigest, session } = parseReceipt(record!);
+  assert.is.not(Buffer.from(frameDigest).toString('hex'), digest);
+  assert.is(Buffer.from(session).toString('latin1', 0, 4), 'POOL');
 });
 
 test('requests of one feeder that come together take their turns', async () => {

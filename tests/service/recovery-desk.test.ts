@@ -44,7 +44,7 @@ async function opened(files = new SimulatedFiles(), mode = 'TPM'): Promise<Parts
   bus.subscribe(({ id, detail }) => told.push(`${id} ${JSON.stringify(detail)}`));
   const archive = await StateArchive.open({ mode }, { files, random, wrappings: [none, sealing] });
   await archive.backup();
-  const desk = new RecoveryDesk({ archive, files, events: bus });
+  const desk = new RecoveryDesk({ archive, files, clock, events: bus });
   await desk.open();
   return { desk, archive, files, told, clock };
 }
@@ -77,10 +77,15 @@ test('shows the key that opens the archive, and tells who saw it but not what he
 });
 
 test('the alarm sounds at start and for each that begins to watch, until acknowledged, and again after a rotation', async () => {
-  const { desk, files, told } = await opened();
+  const { desk, files, told, clock } = await opened();
   assert.equal(idsOf(told), ['recovery.key.not-backed-up']);
+  await clock.advance(59_999);
+  desk.alarm();
+  assert.is(told.length, 1, 'once a minute at most');
+  await clock.advance(1);
   desk.alarm();
   assert.is(told.length, 2);
+  await clock.advance(60_000);
   await desk.acknowledge(PEER);
   desk.alarm();
   assert.equal(idsOf(told).slice(2), ['recovery.key.acknowledged']);
@@ -146,8 +151,9 @@ test('of a refused archive nothing is shown or changed', async () => {
   const files = new SimulatedFiles();
   await opened(files, 'TPM');
   const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings: [none] });
-  const bus = new EventBus({ capacity: 9 }, { clock: new FakeClock(), counters: new Counters() });
-  const desk = new RecoveryDesk({ archive, files, events: bus });
+  const clock = new FakeClock();
+  const bus = new EventBus({ capacity: 9 }, { clock, counters: new Counters() });
+  const desk = new RecoveryDesk({ archive, files, clock, events: bus });
   await desk.open();
   assert.equal(desk.report(), { id: '', state: 'unprotected', escrowFile: '' });
   for (const work of [

@@ -40,6 +40,12 @@ export class AttemptLimit {
     return 0;
   }
 
+  /** The try that was counted last for this address did not deserve it. */
+  giveBack(address: string): void {
+    this.#byAddress.get(keyOf(address))?.giveBack(1);
+    this.#overall.giveBack(1);
+  }
+
   #limitOf(key: string, nowMs: number): RateLimit {
     const { perAddress, maximumAddresses } = this.#options;
     const limit = this.#byAddress.get(key) ?? new RateLimit(perAddress, nowMs);

@@ -54,6 +54,11 @@ export class CredentialRefusals {
     throw tooMany(waitMs);
   }
 
+  /** What was tried was right: it was no guess. */
+  wasRight(address: string): void {
+    this.#limit.giveBack(address);
+  }
+
   /** The error of a wrong token. A right one is never kept waiting by the wrong ones of others: none is found by trying. */
   ofToken(refusal: Omit<Refusal, 'credential'>): EntropyError {
     this.#tell({ ...refusal, credential: 'token' });

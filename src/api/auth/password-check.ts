@@ -39,7 +39,10 @@ export class PasswordCheck {
       const isRight = await passwords.matches(password, account?.password);
       // It may have been removed, or given another password, while this one was hashed.
       const now = accounts.find(name);
-      if (isRight && now !== undefined && now.password === account?.password) return now;
+      if (isRight && now !== undefined && now.password === account?.password) {
+        refusals.wasRight(address);
+        return now;
+      }
     } finally {
       wipe(password);
     }

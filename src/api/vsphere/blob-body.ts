@@ -3,16 +3,16 @@ import { wipe } from '../../base/bytes.ts';
 /** JSON with entropy in it: the base64 is decoded from the bytes of the body, so that it never becomes a string. */
 
 export interface BlobBody {
-  /** The document, with BLOB in the place of what was decoded. */
+  /** The document, with BLOB in the place of each blob. */
   readonly json: unknown;
-  /** Undefined when there was none. */
-  readonly blob: Buffer | undefined;
+  /** Decodes the last blob, which takes its time: for whoever has proved who he is. Undefined when there is none, or it is no base64. */
+  readonly decode: () => Buffer | undefined;
 }
 
-/** Stands where the blob was. No document can hold it: each value under a key of BLOB_KEYS is replaced. */
+/** Stands where a blob was. No document can hold it: each value under a key of BLOB_KEYS is replaced. */
 export const BLOB = '@blob';
-/** Where the value is no base64. */
-export const NO_BLOB = '@not-base64';
+/** All but the blob is small: a parser may take minutes for megabytes of brackets, and a stranger may send them. */
+const MAXIMUM_TEXT_CHARACTERS = 65_536;
 
 /** `data` is the field of the request, `BINARY` what the JSON-RPC form wraps bytes in (`BLOB` in some descriptions of it). */
 const BLOB_KEYS: ReadonlySet<string> = new Set(['data', 'BINARY', 'BLOB']);
@@ -23,12 +23,12 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 const BLANKS: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** The first blob of a JSON document. The blob is the caller's to wipe, and so is the body. Throws SyntaxError for what is no JSON. */
+/** A JSON document with entropy in it. What is decoded is the caller's to wipe, and so is the body. Throws SyntaxError for what is no JSON. */
 export function readBlobBody(body: Buffer): BlobBody {
   let text = '';
   let copiedTo = 0;
   let key = '';
-  let blob: Buffer | undefined;
+  let digits: Buffer | undefined;
   for (let at = body.indexOf(QUOTE); at >= 0; at = body.indexOf(QUOTE, at)) {
     const end = closingQuote(body, at + 1);
     const isKey = nextByte(body, end + 1) === COLON;
@@ -36,22 +36,33 @@ export function readBlobBody(body: Buffer): BlobBody {
       const length = end - at - 1;
       key = length <= LONGEST_KEY_BYTES ? body.toString('latin1', at + 1, end) : '';
     } else if (BLOB_KEYS.has(key)) {
-      const decoded = decodeBase64(body.subarray(at + 1, end));
-      text += `${body.toString('utf8', copiedTo, at)}"${decoded === undefined ? NO_BLOB : BLOB}"`;
+      text += `${textOf(body, copiedTo, at)}"${BLOB}"`;
+      digits = body.subarray(at + 1, end);
       copiedTo = end + 1;
-      if (blob !== undefined) wipe(blob);
-      blob = decoded;
       key = '';
     }
     at = end + 1;
   }
-  text += body.toString('utf8', copiedTo);
+  text += textOf(body, copiedTo, body.length);
+  if (text.length > MAXIMUM_TEXT_CHARACTERS) throw tooMuch();
   try {
-    return { json: JSON.parse(text) as unknown, blob };
+    return {
+      json: JSON.parse(text) as unknown,
+      decode: () => (digits === undefined ? undefined : decodeBase64(digits)),
+    };
   } catch {
-    if (blob !== undefined) wipe(blob);
     throw new SyntaxError('the body is not JSON');
   }
+}
+
+/** What stands around the blobs. */
+function textOf(body: Buffer, from: number, to: number): string {
+  if (to - from > 4 * MAXIMUM_TEXT_CHARACTERS) throw tooMuch();
+  return body.toString('utf8', from, to);
+}
+
+function tooMuch(): SyntaxError {
+  return new SyntaxError(`beside the entropy the body has over ${MAXIMUM_TEXT_CHARACTERS} characters`);
 }
 
 function closingQuote(body: Buffer, from: number): number {

@@ -1,11 +1,9 @@
 import { isObject } from '../../state/feeder-record.ts';
-import { wipe } from '../../base/bytes.ts';
 import { EntropyError } from '../../base/errors.ts';
-import type { LinkPeer } from '../../service/link-watch.ts';
 import type { BasicCredentials } from '../auth/password-check.ts';
 import { BLOB, type BlobBody } from './blob-body.ts';
 import { VapiError, vapiErrorOf, type VapiErrorType } from './vapi-errors.ts';
-import type { AddResult, HostFilter, HostSummary, PoolInfo, VsphereApi } from './vsphere-api.ts';
+import type { AddResult, HostFilter, HostSummary, PoolInfo, VapiCaller, VsphereApi } from './vsphere-api.ts';
 
 /**
  * The form that the SDKs speak: POST /api, JSON-RPC 2.0 with the one method `invoke`. Values are wrapped by their type:
@@ -36,39 +34,29 @@ interface Invocation {
   readonly security: Readonly<Record<string, unknown>>;
 }
 
-interface Caller {
-  /** Of the header, for clients that put it there. */
-  readonly token: string | undefined;
-  readonly peer: LinkPeer;
-}
-
-/** Answers one request. Everything that an operation refuses stands in the answer; throws only what is unexpected. */
+/** Answers one request; the caller is that of its header. Everything that an operation refuses stands in the answer; throws only what is unexpected. */
 export async function answerJsonRpc(
   api: VsphereApi,
-  { json, blob }: BlobBody,
-  caller: Caller,
+  { json, decode }: BlobBody,
+  caller: VapiCaller,
 ): Promise<object> {
-  try {
-    const id = isObject(json) ? idOf(json.id) : null;
-    if (!isObject(json) || json.jsonrpc !== '2.0')
-      return refused(id, RPC_INVALID_REQUEST, 'this is not JSON-RPC 2.0');
-    const invocation = json.method === 'invoke' ? invocationIn(json.params) : undefined;
-    if (invocation === undefined)
-      return refused(id, RPC_METHOD_NOT_FOUND, 'the method is invoke, of a service and an operation');
-    return { jsonrpc: '2.0', result: await resultOf(api, invocation, blob, caller), id };
-  } finally {
-    if (blob !== undefined) wipe(blob);
-  }
+  const id = isObject(json) ? idOf(json.id) : null;
+  if (!isObject(json) || json.jsonrpc !== '2.0')
+    return refused(id, RPC_INVALID_REQUEST, 'this is not JSON-RPC 2.0');
+  const invocation = json.method === 'invoke' ? invocationIn(json.params) : undefined;
+  if (invocation === undefined)
+    return refused(id, RPC_METHOD_NOT_FOUND, 'the method is invoke, of a service and an operation');
+  return { jsonrpc: '2.0', result: await resultOf(api, invocation, decode, caller), id };
 }
 
 async function resultOf(
   api: VsphereApi,
   invocation: Invocation,
-  blob: Buffer | undefined,
-  caller: Caller,
+  decode: BlobBody['decode'],
+  caller: VapiCaller,
 ): Promise<object> {
   try {
-    return { output: await output(api, invocation, blob, caller) };
+    return { output: await output(api, invocation, decode, caller) };
   } catch (error) {
     const told = vapiErrorOf(error);
     if (told === undefined) throw error;
@@ -79,27 +67,30 @@ async function resultOf(
 async function output(
   api: VsphereApi,
   { service, operation, input, security }: Invocation,
-  blob: Buffer | undefined,
-  { token: header, peer }: Caller,
+  decode: BlobBody['decode'],
+  { token: header, peer }: VapiCaller,
 ): Promise<unknown> {
-  const token = tokenIn(security) ?? header;
+  const caller: VapiCaller = { token: tokenIn(security) ?? header, peer };
   switch (`${service} ${operation}`) {
     case `${SERVICES.session} create`:
       return { SECRET: await api.login(credentialsIn(security), peer) };
     case `${SERVICES.session} delete`:
-      api.logout(token);
+      api.logout(caller);
       return null;
     case `${SERVICES.session} get`: {
-      const { account, createdMs, lastAccessedMs } = api.session(token);
+      const { account, createdMs, lastAccessedMs } = api.session(caller);
       const times = { created_time: isoTime(createdMs), last_accessed_time: isoTime(lastAccessedMs) };
       return structure(`${SERVICES.session}.info`, { user: account.name, ...times });
     }
     case `${SERVICES.host} list`:
-      return api.hosts(token, filterIn(input.filter)).map(hostValue);
+      return api.hosts(caller, filterIn(input.filter)).map(hostValue);
     case `${SERVICES.pool} get`:
-      return infoValue(await api.info(token, textIn(input.host), peer));
-    case `${SERVICES.pool} add`:
-      return addValue(await api.add(token, textIn(input.host), hasData(input) ? blob : undefined, peer));
+      return infoValue(await api.info(caller, textIn(input.host)));
+    case `${SERVICES.pool} add`: {
+      const host = textIn(input.host);
+      api.assertWriter(caller, host);
+      return addValue(await api.add(caller, host, hasData(input) ? decode() : undefined));
+    }
     default:
       throw new VapiError(
         'OPERATION_NOT_FOUND',

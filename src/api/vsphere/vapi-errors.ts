@@ -70,6 +70,7 @@ const TYPE_OF: Partial<Record<ErrorCode, VapiErrorType>> = {
   'engine-stopped': 'SERVICE_UNAVAILABLE',
   'server-busy': 'SERVICE_UNAVAILABLE',
   'external-disabled': 'ERROR',
+  'feeder-replaced': 'SERVICE_UNAVAILABLE',
   'feeder-disabled': 'UNAUTHORIZED',
   'feeder-suspended': 'UNAUTHORIZED',
   'feeder-unauthenticated': 'UNAUTHORIZED',

@@ -4,6 +4,7 @@ import type { AccountRecord } from '../../state/accounts.ts';
 import type { FeederRecord } from '../../state/feeder-record.ts';
 import type { ExternalPool, PoolReport } from '../../service/external-pool.ts';
 import type { LinkPeer } from '../../service/link-watch.ts';
+import type { CredentialRefusals } from '../auth/credential-refusals.ts';
 import type { BasicCredentials, PasswordCheck } from '../auth/password-check.ts';
 import { VapiError } from './vapi-errors.ts';
 import type { VapiSession, VapiSessions } from './vapi-sessions.ts';
@@ -37,6 +38,12 @@ export interface HostFilter {
   readonly isElsewhere?: boolean;
 }
 
+/** Who calls: the id of his session, if he sends one, and where he is. */
+export interface VapiCaller {
+  readonly token: string | undefined;
+  readonly peer: LinkPeer;
+}
+
 export interface VsphereApiOptions {
   /** Of this host, as an operator knows it. */
   readonly hostName: string;
@@ -46,6 +53,7 @@ export interface VsphereApiDependencies {
   readonly pool: ExternalPool;
   readonly passwords: PasswordCheck;
   readonly sessions: VapiSessions;
+  readonly refusals: Pick<CredentialRefusals, 'ofToken'>;
 }
 
 /** There is one host behind this interface, and this is its id. */
@@ -72,17 +80,35 @@ export class VsphereApi {
     return sessions.create(await passwords.account(credentials, peer.ipAddress));
   }
 
-  logout(token: string | undefined): void {
-    this.#session(token);
-    this.#dependencies.sessions.remove(token ?? '');
+  logout(caller: VapiCaller): void {
+    this.session(caller);
+    this.#dependencies.sessions.remove(caller.token ?? '');
   }
 
-  session(token: string | undefined): VapiSession {
-    return this.#session(token);
+  /** Whether he has logged in; asking counts for nothing. */
+  hasSession({ token }: VapiCaller): boolean {
+    return token !== undefined && this.#dependencies.sessions.find(token) !== undefined;
   }
 
-  hosts(token: string | undefined, filter: HostFilter): HostSummary[] {
-    this.#session(token);
+  /** Throws when there is none; ids that are wrong are counted and told as wrong tokens are. */
+  session({ token, peer }: VapiCaller): VapiSession {
+    const { sessions, refusals } = this.#dependencies;
+    const session = token === undefined ? undefined : sessions.find(token);
+    if (session !== undefined) return session;
+    if (token !== undefined) {
+      const detail = 'there is no session of this id';
+      const refusal = refusals.ofToken({ code: 'credential-wrong', detail, address: peer.ipAddress });
+      if (refusal.code !== 'credential-wrong') throw refusal;
+    }
+    throw new VapiError(
+      'UNAUTHENTICATED',
+      'session-missing',
+      'There is no session of this id, or it has ended: log in again.',
+    );
+  }
+
+  hosts(caller: VapiCaller, filter: HostFilter): HostSummary[] {
+    this.session(caller);
     const { names, hosts, connectionStates, isElsewhere = false } = filter;
     const { hostName: name } = this.#options;
     const isWanted =
@@ -96,27 +122,22 @@ export class VsphereApi {
   }
 
   /** `Host.Entropy.Read`. Whoever asks for a feeder is heard, as the feeder's client. */
-  async info(token: string | undefined, host: string, peer: LinkPeer): Promise<PoolInfo> {
-    const { account } = this.#session(token);
+  async info(caller: VapiCaller, host: string): Promise<PoolInfo> {
+    const { account } = this.session(caller);
     assertHost(host);
     assertRole(account, ['Admin', 'ReadOnly'], 'Host.Entropy.Read');
     const { pool } = this.#dependencies;
     const report = await pool.report();
     if (report === undefined) return { status: 'DISABLED' };
     const feeder = account.role === 'Admin' ? pool.feederOf(account) : undefined;
-    if (feeder !== undefined) await pool.heard(feeder, peer);
+    if (feeder !== undefined) await pool.heard(feeder, caller.peer);
     return { status: 'ENABLED', ...poolFields(report) };
   }
 
   /** `Host.Entropy.Write`. Takes what there is room for and drops the rest; wipes the data. */
-  async add(
-    token: string | undefined,
-    host: string,
-    data: Uint8Array | undefined,
-    peer: LinkPeer,
-  ): Promise<AddResult> {
+  async add(caller: VapiCaller, host: string, data: Uint8Array | undefined): Promise<AddResult> {
     try {
-      const feeder = this.#writer(this.#session(token).account, host);
+      const feeder = this.#writer(this.session(caller).account, host);
       if (data === undefined)
         throw new VapiError(
           'INVALID_ARGUMENT',
@@ -124,15 +145,15 @@ export class VsphereApi {
           'The field data is to be base64 (RFC 4648, section 4).',
           ['data'],
         );
-      return await this.#added(feeder, data, peer);
+      return await this.#added(feeder, data, caller.peer);
     } finally {
       if (data !== undefined) wipe(data);
     }
   }
 
-  /** Throws unless this token may add: for a look at the credentials before the body is read. */
-  assertWriter(token: string | undefined, host: string): void {
-    this.#writer(this.#session(token).account, host);
+  /** Throws unless this caller may add: for a look at the credentials before the body is read. */
+  assertWriter(caller: VapiCaller, host: string): void {
+    this.#writer(this.session(caller).account, host);
   }
 
   async #added(feeder: FeederRecord, data: Uint8Array, peer: LinkPeer): Promise<AddResult> {
@@ -162,16 +183,6 @@ export class VsphereApi {
       'feeder-missing',
       `The account ${account.name} has no feeder to add entropy for. On the host: entropyctl mixer feeder enroll ${wanted} --class CLASS --bits-per-byte RATE`,
       [account.name, wanted],
-    );
-  }
-
-  #session(token: string | undefined): VapiSession {
-    const session = token === undefined ? undefined : this.#dependencies.sessions.find(token);
-    if (session !== undefined) return session;
-    throw new VapiError(
-      'UNAUTHENTICATED',
-      'session-missing',
-      'There is no session of this id, or it has ended: log in again.',
     );
   }
 }

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
 import { isObject } from '../../state/feeder-record.ts';
-import { wipe } from '../../base/bytes.ts';
 import { EntropyError, messageOf } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { KIB } from '../../base/units.ts';
@@ -13,7 +12,7 @@ import { BodyReader } from './body-reader.ts';
 import { answerJsonRpc, errorName } from './json-rpc.ts';
 import { VapiError, vapiErrorOf } from './vapi-errors.ts';
 import type { VapiSession } from './vapi-sessions.ts';
-import type { HostFilter, VsphereApi } from './vsphere-api.ts';
+import type { HostFilter, VapiCaller, VsphereApi } from './vsphere-api.ts';
 
 export interface VsphereDependencies {
   readonly vsphere: VsphereApi;
@@ -30,6 +29,8 @@ const POOL = '/vcenter/host/:host/entropy/external-pool';
 const OLD_SESSION = '/com/vmware/cis/session';
 /** fastify wants one where a body may come; what it is, is looked at here. */
 const anyBody = { schema: { body: {} } } as const;
+/** Sessions are this interface's own, and each operation asks for one. */
+const open = { config: { access: 'open' } } as const;
 
 /** The vSphere-shaped interface: `/api/…` (raw answers), `/rest/…` (answers in `value`), and the JSON-RPC form at `/api` itself. */
 export function registerVsphereRoutes(app: ControlApp, dependencies: VsphereDependencies): void {
@@ -113,9 +114,10 @@ function registerSession(scope: ControlApp, form: Form, api: VsphereApi): void {
   scope.route({
     method: 'POST',
     url: form.sessionPath,
+    ...open,
     ...anyBody,
     handler: async (request, reply) => {
-      if (actionOf(request) === 'get') return form.value(sessionInfo(api.session(tokenOf(request))));
+      if (actionOf(request) === 'get') return form.value(sessionInfo(api.session(callerOf(request))));
       const token = await api.login(basicCredentials(request.headers.authorization), peerOf(request));
       // As JSON: a bare text would be sent as it is.
       return reply
@@ -127,14 +129,16 @@ function registerSession(scope: ControlApp, form: Form, api: VsphereApi): void {
   scope.route({
     method: 'GET',
     url: form.sessionPath,
-    handler: (request) => form.value(sessionInfo(api.session(tokenOf(request)))),
+    ...open,
+    handler: (request) => form.value(sessionInfo(api.session(callerOf(request)))),
   });
   scope.route({
     method: 'DELETE',
     url: form.sessionPath,
+    ...open,
     ...anyBody,
     handler: (request, reply) => {
-      api.logout(tokenOf(request));
+      api.logout(callerOf(request));
       return reply.code(form.deletedStatus).send();
     },
   });
@@ -144,7 +148,8 @@ function registerHosts(scope: ControlApp, form: Form, api: VsphereApi): void {
   scope.route({
     method: 'GET',
     url: '/vcenter/host',
-    handler: (request) => form.value(api.hosts(tokenOf(request), filterOf(request))),
+    ...open,
+    handler: (request) => form.value(api.hosts(callerOf(request), filterOf(request))),
   });
 }
 
@@ -152,23 +157,24 @@ function registerPool(scope: ControlApp, form: Form, api: VsphereApi, reader: Bo
   scope.route<{ Params: { host: string } }>({
     method: 'GET',
     url: POOL,
-    handler: async (request) =>
-      form.value(await api.info(tokenOf(request), request.params.host, peerOf(request))),
+    ...open,
+    handler: async (request) => form.value(await api.info(callerOf(request), request.params.host)),
   });
   scope.route<{ Params: { host: string } }>({
     method: 'POST',
     url: POOL,
+    ...open,
     ...anyBody,
     handler: async (request) => {
-      const token = tokenOf(request);
+      const caller = callerOf(request);
       const { host } = request.params;
       if (actionOf(request) !== 'add')
         throw new VapiError('INVALID_REQUEST', 'action-unknown', 'The action of the external pool is add.', [
           'action',
         ]);
-      api.assertWriter(token, host);
+      api.assertWriter(caller, host);
       return reader.read(bodyOf(request), async (body) =>
-        form.value(await api.add(token, host, dataOf(parsed(body)), peerOf(request))),
+        form.value(await api.add(caller, host, dataOf(parsed(body)))),
       );
     },
   });
@@ -180,23 +186,12 @@ function registerJsonRpc(
   readers: Readonly<Record<'accounts' | 'strangers', BodyReader>>,
 ): void {
   const handler = (request: FastifyRequest): Promise<object> => {
-    const token = tokenOf(request);
-    const reader = isKnown(api, token) ? readers.accounts : readers.strangers;
-    return reader.read(bodyOf(request), (body) =>
-      answerJsonRpc(api, parsed(body), { token, peer: peerOf(request) }),
-    );
+    const caller = callerOf(request);
+    const reader = api.hasSession(caller) ? readers.accounts : readers.strangers;
+    return reader.read(bodyOf(request), (body) => answerJsonRpc(api, parsed(body), caller));
   };
   // Of the prefix itself, with a slash at its end or without.
-  scope.route({ method: 'POST', url: '/', ...anyBody, handler });
-}
-
-function isKnown(api: VsphereApi, token: string | undefined): boolean {
-  try {
-    api.session(token);
-    return true;
-  } catch {
-    return false;
-  }
+  scope.route({ method: 'POST', url: '/', ...open, ...anyBody, handler });
 }
 
 function sessionInfo({ account, createdMs, lastAccessedMs }: VapiSession): object {
@@ -207,9 +202,9 @@ function sessionInfo({ account, createdMs, lastAccessedMs }: VapiSession): objec
   };
 }
 
-function tokenOf({ headers }: FastifyRequest): string | undefined {
-  const token = headers['vmware-api-session-id'];
-  return typeof token === 'string' ? token : undefined;
+function callerOf(request: FastifyRequest): VapiCaller {
+  const token = request.headers['vmware-api-session-id'];
+  return { token: typeof token === 'string' ? token : undefined, peer: peerOf(request) };
 }
 
 /** `action=`, and `~action=` in the older form. */
@@ -258,12 +253,10 @@ function parsed(body: Buffer): BlobBody {
 }
 
 /** `{"data": …}`, or that in `spec`; undefined where there is no base64 at this place. */
-function dataOf({ json, blob }: BlobBody): Buffer | undefined {
+function dataOf({ json, decode }: BlobBody): Buffer | undefined {
   const outer = isObject(json) ? json : {};
   const { data } = isObject(outer.spec) ? outer.spec : outer;
-  if (data === BLOB) return blob;
-  if (blob !== undefined) wipe(blob);
-  return undefined;
+  return data === BLOB ? decode() : undefined;
 }
 
 function peerOf({ raw: { socket }, caller }: FastifyRequest): LinkPeer {

@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BLOB, NO_BLOB, readBlobBody } from '../../../src/api/vsphere/blob-body.ts';
+import { BLOB, readBlobBody } from '../../../src/api/vsphere/blob-body.ts';
 import { BodyReader } from '../../../src/api/vsphere/body-reader.ts';
 import { rejectsWith } from '../../rejects.ts';
 
 /** Bodies with entropy in base64: judged by Buffer's own decoder and by JSON.parse. */
 
 function read(text: string) {
-  return readBlobBody(Buffer.from(text));
+  const { json, decode } = readBlobBody(Buffer.from(text));
+  return { json, blob: decode() };
 }
 
 test('what Buffer encodes comes out as it was, with padding or without, with \\/ for / too', () => {
@@ -41,7 +42,7 @@ test('what is no base64 is told as that: other characters, a digit alone, bits l
     'AAA\\n',
     'ÄÄÄÄ',
   ])
-    assert.equal(read(`{"data":"${text}"}`), { json: { data: NO_BLOB }, blob: undefined }, text);
+    assert.equal(read(`{"data":"${text}"}`), { json: { data: BLOB }, blob: undefined }, text);
 });
 
 test('every other document is as JSON.parse has it', () => {
@@ -77,6 +78,23 @@ test('no bytes whatever do more than throw SyntaxError', () => {
       },
     ),
   );
+});
+
+test('what is beside the blob is small, however large the blob', () => {
+  const frame = (blob: string, beside: string) => `{"data":"${blob}","x":"${beside}"}`;
+  const largest = 65_536 - frame(BLOB, '').length;
+  assert.is(read(frame('A'.repeat(400_000), 'x'.repeat(largest))).blob?.length, 300_000);
+  for (const text of [
+    frame('AAAA', 'x'.repeat(largest + 1)),
+    frame('AAAA', 'x'.repeat(1_000_000)),
+    '['.repeat(8_000_000),
+    '[],'.repeat(2_000_000),
+    '{"data":"",'.repeat(100_000),
+  ])
+    assert.throws(
+      () => read(text),
+      (error: unknown) => error instanceof SyntaxError && /65536/.test(error.message),
+    );
 });
 
 async function* parts(...sizes: readonly number[]): AsyncIterable<Buffer> {

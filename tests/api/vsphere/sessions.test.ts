@@ -50,6 +50,21 @@ test('one more session of an account takes the place of that which was used long
   );
 });
 
+test('wrong ids of sessions are counted, told and limited as wrong tokens are; none at all is no guess', async () => {
+  const ask = async (headers: Record<string, string>) =>
+    (await bench.request({ method: 'GET', url: '/api/session', headers })).statusCode;
+  for (let n = 0; n < 30; n++) assert.is(await ask({}), 401);
+  assert.is(bench.feed.counters.value('credentials.refused'), 0);
+  for (let n = 0; n < 20; n++) assert.is(await ask({ 'vmware-api-session-id': `guess ${n}` }), 401);
+  assert.is(await ask({ 'vmware-api-session-id': 'one more' }), 503);
+  assert.is(bench.feed.counters.value('credentials.refused'), 21);
+  assert.ok(bench.credentials.events.since(0).records.some(({ id }) => id === 'credential.refused'));
+});
+
+test('who logs in for each request with the right password is never kept waiting', async () => {
+  for (let n = 0; n < 30; n++) await bench.token('a');
+});
+
 test('another password, another role and removal are in force at the next request', async () => {
   const token = await bench.token('a');
   const headers = { 'vmware-api-session-id': token };

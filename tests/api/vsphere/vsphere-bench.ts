@@ -19,7 +19,7 @@ import { NoneWrapping } from '../../../src/state/root-key.ts';
 import { StateArchive } from '../../../src/state/state-archive.ts';
 import { SimulatedFiles } from '../../durable/simulated-files.ts';
 import { seededSource } from '../../fakes/seeded-stream.ts';
-import { fakeCredentials } from '../credentials-fake.ts';
+import { fakeCredentials, type FakeCredentials } from '../credentials-fake.ts';
 import { FakeControlService, silentLog } from '../fake-control-service.ts';
 import { FeedBench, type FeedBenchOptions } from '../feed-bench.ts';
 import { sampleExternal } from '../sample-external.ts';
@@ -34,6 +34,7 @@ export class VsphereBench {
   readonly pool: ExternalPool;
   readonly sessions: VapiSessions;
   readonly app: ControlApp;
+  readonly credentials: FakeCredentials;
   readonly #hasher: PasswordHasher;
   isEnabled = true;
 
@@ -53,9 +54,13 @@ export class VsphereBench {
     });
     this.sessions = new VapiSessions(limits, { accounts: this.accounts, random, clock });
     const credentials = fakeCredentials(clock, counters);
+    this.credentials = credentials;
     const { accounts, sessions, pool } = this;
     const passwords = new PasswordCheck({ ...credentials, accounts, passwords: this.#hasher });
-    const vsphere = new VsphereApi({ hostName: 'esx1.example' }, { pool, passwords, sessions });
+    const vsphere = new VsphereApi(
+      { hostName: 'esx1.example' },
+      { ...credentials, pool, passwords, sessions },
+    );
     const authenticator = new Authenticator({ ...credentials, peers: new Peers() });
     const service = new FakeControlService();
     this.app = buildServer(

@@ -17,7 +17,7 @@ export const RECOVERY_EVENTS = {
   ),
   'recovery.key.not-backed-up': event(
     'warning',
-    'The recovery key is not known to be backed up: without it a changed TPM or a lost passphrase loses the configuration.',
+    'The recovery key is not known to be backed up: without it a changed TPM loses the configuration.',
     '`entropyctl system settings encryption recovery list`, keep the key apart from this host, then `… recovery acknowledge`.',
   ),
   'recovery.escrow.failed': event(

@@ -13,8 +13,7 @@ export const RecoveryReportSchema = Type.Object(
     }),
     state: Type.Unsafe<(typeof RECOVERY_STATES)[number]>({
       ...oneOf(...RECOVERY_STATES),
-      description:
-        'unprotected: mode NONE without a passphrase, where the key protects nothing; recovered: restart, then rotate',
+      description: 'unprotected: mode NONE, where the key protects nothing; recovered: restart, then rotate',
     }),
     escrowFile: Type.String({ description: 'File with the key encrypted to the recipient; empty for none' }),
   },

@@ -27,8 +27,8 @@ export interface RecoverDependencies {
 
 export const RECOVER_HELP = `Usage: entropyd recover [options]
 
-Opens the configuration archive by its recovery key when its mode does not (TPM changed, replaced or cleared; passphrase lost), and
-wraps its key for the present TPM or passphrase. The daemon must not run: stop it, recover, start it. Nothing is changed unless the
+Opens the configuration archive by its recovery key when its mode does not (TPM changed, replaced or cleared), and
+wraps its key for the present TPM. The daemon must not run: stop it, recover, start it. Nothing is changed unless the
 archive opens. Without an option the key is asked for on the terminal; it is never taken from the command line.
 
 Options:

@@ -85,7 +85,7 @@ export class StateArchive {
     return this.#wrapping.mode;
   }
 
-  /** Whether opening it takes more than what lies on the disk: a TPM, a passphrase. */
+  /** Whether opening it takes more than what lies on the disk, such as a TPM. */
   get isProtected(): boolean {
     return this.#onDisk !== undefined && !isObfuscation(this.#onDisk.info);
   }

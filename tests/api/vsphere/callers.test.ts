@@ -8,19 +8,25 @@ import { basic, VsphereBench } from './vsphere-bench.ts';
 
 const POOL = '/vcenter/host/host-1/entropy/external-pool';
 const BODY = { data: Buffer.alloc(32, 1).toString('base64') };
-type Operation = Pick<InjectOptions, 'method' | 'url' | 'payload'> & {
-  readonly needs: 'session' | 'read' | 'write';
-};
+interface Operation {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly url: string;
+  readonly payload?: object;
+}
 
-const OPERATIONS: readonly Operation[] = ['/api', '/rest'].flatMap((prefix) => {
+interface Guarded {
+  readonly needs: 'session' | 'read' | 'write';
+  readonly operation: Operation;
+}
+
+const OPERATIONS: readonly Guarded[] = ['/api', '/rest'].flatMap((prefix) => {
   const session = prefix === '/api' ? '/api/session' : '/rest/com/vmware/cis/session';
   return [
-    { method: 'GET', url: session, needs: 'session' },
-    { method: 'GET', url: `${prefix}/vcenter/host`, needs: 'session' },
-    { method: 'GET', url: prefix + POOL, needs: 'read' },
-    { method: 'POST', url: `${prefix}${POOL}?action=add`, payload: BODY, needs: 'write' },
-    // Last of its form: it ends the session.
-    { method: 'DELETE', url: session, needs: 'session' },
+    { needs: 'session', operation: { method: 'GET', url: session } },
+    { needs: 'session', operation: { method: 'GET', url: `${prefix}/vcenter/host` } },
+    { needs: 'read', operation: { method: 'GET', url: prefix + POOL } },
+    { needs: 'write', operation: { method: 'POST', url: `${prefix}${POOL}?action=add`, payload: BODY } },
+    { needs: 'session', operation: { method: 'DELETE', url: session } },
   ] as const;
 });
 /** Statuses by what an operation needs. */
@@ -43,11 +49,11 @@ for (const role of ['Admin', 'ReadOnly', 'NoAccess'] as const) {
   test(`each operation with a session of ${role}, and after that has ended`, async () => {
     await bench.account('a', role);
     await bench.feed.enroll('a');
-    for (const { needs, ...operation } of OPERATIONS) {
+    for (const { needs, operation } of OPERATIONS) {
       const headers = { 'vmware-api-session-id': await bench.token('a') };
       const { statusCode } = await bench.request({ ...operation, headers });
       const expected: readonly number[] = EXPECTED[role][needs];
-      assert.ok(expected.includes(statusCode), `${operation.method} ${String(operation.url)}: ${statusCode}`);
+      assert.ok(expected.includes(statusCode), `${operation.method} ${operation.url}: ${statusCode}`);
       await bench.feed.clock.advance(1_800_000);
       assert.is((await bench.request({ ...operation, headers })).statusCode, 401);
     }
@@ -57,14 +63,14 @@ for (const role of ['Admin', 'ReadOnly', 'NoAccess'] as const) {
 test('each operation without a session, with a wrong one, and with a password in its place is refused', async () => {
   await bench.account('a', 'Admin');
   await bench.feed.enroll('a');
-  for (const { needs: _needs, ...operation } of OPERATIONS) {
+  for (const { operation } of OPERATIONS) {
     for (const headers of [
       {},
       { 'vmware-api-session-id': '0'.repeat(64) },
       basic('a'),
       { authorization: 'Bearer x' },
     ])
-      assert.is((await bench.request({ ...operation, headers })).statusCode, 401, String(operation.url));
+      assert.is((await bench.request({ ...operation, headers })).statusCode, 401, operation.url);
     await bench.feed.clock.advance(60_000);
   }
   assert.is(bench.feed.port.frames.length, 0);
@@ -86,7 +92,7 @@ test(`${count(500, 20_000)} random calls leave the interface as it was`, async (
     const request: InjectOptions = {
       method: one(['GET', 'POST', 'DELETE', 'PATCH']),
       url: one([
-        ...OPERATIONS.map(({ url }) => String(url)),
+        ...OPERATIONS.map(({ operation }) => operation.url),
         '/api',
         `/api${POOL}?action=${encodeURIComponent(noise())}`,
         `/rest/${encodeURIComponent(noise())}`,

@@ -47,7 +47,8 @@ function opened(path: string, unreadable: ErrorCode): number {
   }
 }
 
-function filled(descriptor: number, target: Uint8Array): number {
+/** Reads until the target is full or the file ends; how many bytes came. */
+export function filled(descriptor: number, target: Uint8Array): number {
   let length = 0;
   while (length < target.length) {
     const count = readSync(descriptor, target, length, target.length - length, null);

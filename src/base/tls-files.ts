@@ -1,8 +1,9 @@
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { wipe } from './bytes.ts';
 import { EntropyError, errnoOf, messageOf } from './errors.ts';
+import { filled } from './secret-file.ts';
 
 /** PEM files of TLS, read and checked: what is wrong is said before anybody connects. */
 
@@ -178,16 +179,6 @@ function assertPrivate(file: string, mode: number, uid: number): void {
     'key-file-exposed',
     `${file} has mode ${shown}; others than its owner can get at it`,
   );
-}
-
-function filled(descriptor: number, target: Uint8Array): number {
-  let length = 0;
-  while (length < target.length) {
-    const count = readSync(descriptor, target, length, target.length - length, null);
-    if (count === 0) break;
-    length += count;
-  }
-  return length;
 }
 
 function unreadable(file: string, why: string): EntropyError {

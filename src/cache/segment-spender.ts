@@ -45,10 +45,10 @@ export class SegmentSpender {
   /** Frees the doomed segments: with their keys their bytes are gone. */
   async rekeyDoomed(): Promise<void> {
     if (this.#state.volume === undefined) return;
-    for (const [segment, key] of await this.#destroyKeys(this.#state.book.doomed)) {
-      wipe(key);
-      this.#state.book.release(segment);
-    }
+    const { book, doubtful } = this.#state;
+    await this.#rekey(book.doomed.filter((segment) => !doubtful.has(segment)));
+    await this.#state.blankDoubtful();
+    await this.#rekey(book.doomed);
   }
 
   /** Whether what is stored can be read now. `state-unreadable` when it cannot. */
@@ -83,6 +83,13 @@ export class SegmentSpender {
     }
     this.#state.counters.add('cache.segments.opened', loaded.length);
     return loaded.map((segment) => this.#release(segment));
+  }
+
+  async #rekey(segments: readonly number[]): Promise<void> {
+    for (const [segment, key] of await this.#destroyKeys(segments)) {
+      wipe(key);
+      this.#state.book.release(segment);
+    }
   }
 
   /** Its key is gone: from here on the bytes exist nowhere but in what this gives. */

@@ -196,10 +196,9 @@ export class SegmentWriter {
     this.#tail = undefined;
     for (const fill of this.#fills) {
       const { stored } = fill;
-      if (stored.endBytes > 0) {
-        this.#seal(fill);
-        this.#state.doubtful.set(stored.segment, stored);
-      } else {
+      this.#state.doubtful.set(stored.segment, stored);
+      if (stored.endBytes > 0) this.#seal(fill);
+      else {
         this.#fills.delete(fill);
         this.#state.book.condemn(stored.segment);
       }

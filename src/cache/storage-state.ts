@@ -42,7 +42,7 @@ export class StorageState {
   readonly events: EventSink;
   readonly counters: Counters;
   readonly book: SegmentBook;
-  /** Filled segments behind whose end a failed append may have left something. */
+  /** Segments behind whose end, or as a whole, a failed append may have left something: what is there is not known. */
   readonly doubtful = new Map<number, StoredSegment>();
   sizes: StorageCacheSizes;
   /** undefined while the disk has not let it be opened, and when it is closed. */
@@ -63,6 +63,16 @@ export class StorageState {
   openedVolume(): StorageVolume {
     if (this.volume === undefined) throw new Error('broken invariant: the storage cache is open');
     return this.volume;
+  }
+
+  /** Makes it known. Before its key goes, too: a header under neither its key nor its void id would look like damage. */
+  async blankDoubtful(): Promise<void> {
+    if (this.doubtful.size === 0) return;
+    const volume = this.openedVolume();
+    for (const { segment, endBytes } of this.doubtful.values())
+      await volume.writeSegment(segment, endBytes, Buffer.alloc(this.geometry.segmentBytes - endBytes));
+    await volume.syncSegments();
+    this.doubtful.clear();
   }
 
   async whileWritable(work: () => Promise<void>): Promise<void> {

@@ -73,12 +73,8 @@ export class StorageUpkeep {
     if (this.#state.volume === undefined) return this.open();
     await this.#state.volume.tryWriting();
     await this.#spender.tryReading();
-    for (const { segment, endBytes } of this.#state.doubtful.values()) {
-      const rest = Buffer.alloc(this.#state.geometry.segmentBytes - endBytes);
-      await this.#state.volume.writeSegment(segment, endBytes, rest);
-    }
+    await this.#state.blankDoubtful();
     await this.#grow(this.#pagesOf(this.#state.sizes));
-    this.#state.doubtful.clear();
     await this.#spender.rekeyDoomed();
   }
 

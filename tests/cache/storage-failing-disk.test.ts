@@ -32,6 +32,19 @@ async function withSomething(): Promise<Setup> {
   return { files, cache, events, counters };
 }
 
+test('a first write that fails into a spent segment leaves no header that looks like damage', async () => {
+  const { files, cache } = await withSomething();
+  await cache.append(tagged(2, FULL_BYTES), ORIGIN);
+  for (let spent = 0; spent < 2; spent++) await cache.takeSegment();
+  files.fault = failing('write', 'cache/segments');
+  await rejectsWith(cache.append(tagged(3, cache.roomBytes), ORIGIN), 'state-unwritable');
+  files.fault = undefined;
+  assert.ok(await cache.probe());
+  await cache.close();
+  const { damagedSegments, damagedPages, cutSegments } = (await openStorage(files)).found;
+  assert.equal([damagedSegments, damagedPages, cutSegments], [0, 0, 0]);
+});
+
 for (const operation of ['write', 'sync']) {
   test(`an append whose ${operation} fails counts for nothing; the disk heals, and it goes on elsewhere`, async () => {
     const { files, cache, events, counters } = await withSomething();

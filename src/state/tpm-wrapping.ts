@@ -2,7 +2,7 @@ import { wipe } from '../base/bytes.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import { extended, pcrPolicyDigest, type PcrValues } from '../tpm/pcr.ts';
-import { isRefusal } from '../tpm/response-code.ts';
+import { isRefusal, TpmRefusal } from '../tpm/response-code.ts';
 import type { StorageRoot } from '../tpm/storage-root.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { EncryptionInfo } from './encryption-info.ts';
@@ -175,9 +175,7 @@ export class TpmWrapping implements KeyWrapping {
   /** What the refusal means: which PCR changed, whether the TPM was cleared or is another one. */
   async #explained(error: unknown, tpm: Tpm, fields: SealFields): Promise<unknown> {
     if (isRefusal(error, 'POLICY_FAIL')) return this.#pcrsChanged(error, tpm, fields);
-    if (
-      isRefusal(error, 'INTEGRITY', 'SIZE', 'HASH', 'TYPE', 'KEY', 'INSUFFICIENT', 'ATTRIBUTES', 'SENSITIVE')
-    )
+    if (isAboutBlob(error))
       return new EntropyError('state-damaged', `encryption.info holds no sealed key: ${error.message}`, {
         cause: error,
       });
@@ -205,4 +203,12 @@ export class TpmWrapping implements KeyWrapping {
     const which = names.length === 0 ? 'the policy is of other PCRs' : `${names.join(', ')} changed`;
     return new EntropyError('tpm-pcr-changed', which, { cause: error });
   }
+}
+
+/** What the TPM says of a sealed key that was altered: of TPM2_Load's parameters, which are nothing else, or by these names. */
+function isAboutBlob(error: unknown): error is TpmRefusal {
+  return (
+    isRefusal(error, 'INTEGRITY', 'SIZE', 'HASH', 'TYPE', 'KEY', 'INSUFFICIENT', 'ATTRIBUTES', 'SENSITIVE') ||
+    (error instanceof TpmRefusal && error.command === 'load' && error.response.at.startsWith('parameter'))
+  );
 }

@@ -135,12 +135,14 @@ function placeOf(value: number): string {
 
 /** The TPM answered, and the answer is no. Match on `response.name`. */
 export class TpmRefusal extends EntropyError {
+  readonly command: string;
   readonly response: ResponseCode;
 
   constructor(command: string, response: ResponseCode) {
     const at = response.at === '' ? '' : ` (${response.at})`;
     const hexadecimal = response.value.toString(16).padStart(3, '0');
     super(codeFor(response), `${command}: TPM_RC_${response.name} 0x${hexadecimal}${at}`);
+    this.command = command;
     this.response = response;
   }
 }

@@ -221,10 +221,8 @@ function nonsense(stream: SeededStream, number: number): Buffer {
   if (number % 4 === 0) return Buffer.concat([Buffer.alloc(1), body]);
   const header = Buffer.alloc(10);
   header.writeUInt16BE(number % 8 === 1 ? 0x8002 : 0x8001);
-  header.writeUInt32BE(
-    number % 16 === 2 ? body.readUIntBE(0, Math.min(4, body.length || 1)) : 10 + body.length,
-    2,
-  );
+  const size = number % 16 === 2 ? Buffer.from(stream.bytes(4)).readUInt32BE() : 10 + body.length;
+  header.writeUInt32BE(size, 2);
   if (number % 8 === 3) header.writeUInt32BE(body.length, 6);
   return Buffer.concat([header, body]);
 }

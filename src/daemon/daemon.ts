@@ -30,6 +30,7 @@ import { ArchiveBackup } from '../service/archive-backup.ts';
 import { RecoveryDesk } from '../service/recovery-desk.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
 import { RequestIntake } from '../service/request-intake.ts';
+import { RequestSessions } from '../service/request-sessions.ts';
 import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
@@ -209,7 +210,9 @@ export class Daemon {
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
     const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
-    const intake = new RequestIntake({ admission, random: random.fill, clock });
+    const sessions = new RequestSessions({ admission, random: random.fill, clock });
+    this.#closers.push(() => sessions.close());
+    const intake = new RequestIntake({ admission, sessions });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
       { version: installation.version, state: state.report, startSettings: options.startSettings },
@@ -236,9 +239,8 @@ export class Daemon {
       ...state,
       external: () => service.external(),
       configuration: () => state.config.values,
-      ...{ admission, random: random.fill, clock, counters },
+      ...{ admission, sessions, random: random.fill, counters },
     });
-    this.#closers.push(() => pool.close());
     const vsphere = new VsphereApi(
       { hostName: hostname() },
       {

@@ -1,18 +1,17 @@
 import { wipe } from '../base/bytes.ts';
-import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { EntropyError } from '../base/errors.ts';
-import type { RandomSource } from '../base/random.ts';
-import { MS_PER_SECOND } from '../base/units.ts';
+import { isEntropyError } from '../base/errors.ts';
+import { randomBytes, type RandomSource } from '../base/random.ts';
 import type { ExternalReport } from '../contract/external.ts';
 import type { Configuration } from '../contract/parameters.ts';
-import { SerialQueue } from '../durable/serial-queue.ts';
 import type { AccountRecord } from '../state/accounts.ts';
 import type { Enrolment } from '../state/enrolment.ts';
 import type { FeederRecord } from '../state/feeder-record.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { LinkPeer } from './link-watch.ts';
-import { PoolVisit } from './pool-visit.ts';
+import { addFrames, type PoolAddition } from './pool-frames.ts';
+import type { RequestSession } from './request-session.ts';
+import type { RequestSessions } from './request-sessions.ts';
 
 /** Both caches as one pool, in bytes, and the patience of the host. */
 export interface PoolReport {
@@ -22,34 +21,25 @@ export interface PoolReport {
   readonly inactiveTimeoutSeconds: number;
 }
 
-/** What became of bytes that were added. */
-export interface PoolAddition {
-  readonly takenBytes: number;
-  /** For want of room or rate, or because they had come before. */
-  readonly droppedBytes: number;
-  /** Refused by the tests at the door. */
-  readonly failedBytes: number;
-}
-
 export interface ExternalPoolDependencies {
   readonly external: () => Promise<ExternalReport>;
   readonly configuration: () => Configuration;
-  readonly admission: FeederAdmission;
+  readonly admission: Pick<FeederAdmission, 'isConnected'>;
+  readonly sessions: RequestSessions;
   readonly enrolment: Pick<Enrolment, 'find' | 'named'>;
   readonly random: RandomSource;
-  readonly clock: Clock;
   readonly counters: Counters;
 }
 
+/** Nobody has the key: receipts of the pool are for the host's own chain, and give away nothing of the entropy. */
+const DIGEST_KEY_BYTES = 32;
+
 /**
  * External entropy for clients that poll a pool and add to it, each request by itself. Behind it a feeder's session is the same as on the
- * feed: one for each feeder, with its door, marks, rates, grants, receipts and link. A client that is not heard for
- * `external-entropy-lost-timeout` has left.
+ * feed, with its door, marks, rates, grants, receipts and link.
  */
 export class ExternalPool {
   readonly #dependencies: ExternalPoolDependencies;
-  readonly #visits = new Map<number, { readonly visit: PoolVisit; timer: Timer }>();
-  readonly #queues = new Map<number, SerialQueue>();
 
   constructor(dependencies: ExternalPoolDependencies) {
     this.#dependencies = dependencies;
@@ -78,15 +68,15 @@ export class ExternalPool {
 
   /** A feeder's client asked after the pool: it is there. One that is connected by the feed is not disturbed; who may not feed is not heard. */
   async heard(feeder: FeederRecord, peer: LinkPeer): Promise<void> {
-    await this.#inTurn(feeder, async () => {
-      const known = this.#visits.get(feeder.id);
-      if (known === undefined && this.#dependencies.admission.isConnected(feeder.id)) return;
-      try {
-        (await this.#visit(feeder, peer)).heard(peer);
-      } catch (error) {
-        if (!(error instanceof EntropyError)) throw error;
-      }
-    });
+    const { sessions, admission } = this.#dependencies;
+    if (!sessions.has(feeder) && admission.isConnected(feeder.id)) return;
+    try {
+      const { session, letGo } = await sessions.nextTurn(feeder, peer);
+      heardOn(session);
+      letGo();
+    } catch (error) {
+      if (!isEntropyError(error)) throw error;
+    }
   }
 
   /**
@@ -96,68 +86,37 @@ export class ExternalPool {
    * state-unwritable, engine-stopped
    */
   async add(feeder: FeederRecord, data: Uint8Array, peer: LinkPeer): Promise<PoolAddition> {
+    const { sessions, random, counters } = this.#dependencies;
+    const digestKey = randomBytes(random, DIGEST_KEY_BYTES);
     try {
-      return await this.#inTurn(feeder, async () => {
-        const { admission, counters, external } = this.#dependencies;
-        if (!admission.isEnabled)
-          throw new EntropyError('external-disabled', 'the source mask leaves external entropy out');
-        const visit = await this.#visit(feeder, peer);
-        visit.heard(peer);
-        const { roomBytes } = await external();
-        const addition = await visit.add(data, feeder.rateUnits > 0 ? roomBytes : Infinity);
-        counters.add('pool.bytes.dropped', addition.droppedBytes);
-        return addition;
-      });
+      const { session, letGo } = await sessions.nextTurn(feeder, peer);
+      try {
+        heardOn(session);
+        const roomBytes = feeder.rateUnits > 0 ? Math.min(data.length, await this.#roomBytes()) : data.length;
+        const addition = await addFrames(session, data.subarray(0, roomBytes), digestKey);
+        const droppedBytes = addition.droppedBytes + data.length - roomBytes;
+        counters.add('pool.bytes.dropped', droppedBytes);
+        return { ...addition, droppedBytes };
+      } finally {
+        letGo();
+      }
     } finally {
       wipe(data);
+      wipe(digestKey);
     }
   }
 
-  /** Ends the sessions; resolves when what came in them has been dealt with. */
-  async close(): Promise<void> {
-    const visits = [...this.#visits.values()];
-    this.#visits.clear();
-    for (const { timer } of visits) timer.cancel();
-    await Promise.all(visits.map(({ visit }) => visit.leave()));
+  async #roomBytes(): Promise<number> {
+    const { roomBytes } = await this.#dependencies.external();
+    return Math.max(0, roomBytes);
   }
+}
 
-  async #visit(feeder: FeederRecord, peer: LinkPeer): Promise<PoolVisit> {
-    const { admission, random, clock } = this.#dependencies;
-    const known = this.#visits.get(feeder.id);
-    if (known !== undefined) {
-      this.#watch(feeder.id, known.visit);
-      return known.visit;
-    }
-    const visit = await PoolVisit.begin(
-      { feeder, peer },
-      { admission, random, clock, ended: (ended) => this.#forget(feeder.id, ended) },
-    );
-    if (!visit.hasEnded) this.#watch(feeder.id, visit);
-    return visit;
-  }
-
-  /** Puts off its end. */
-  #watch(id: number, visit: PoolVisit): void {
-    this.#visits.get(id)?.timer.cancel();
-    const { clock, admission } = this.#dependencies;
-    const timer = clock.after(admission.lostTimeoutSeconds * MS_PER_SECOND, () => {
-      if (visit.isBusy) this.#watch(id, visit);
-      else void visit.leave();
-    });
-    this.#visits.set(id, { visit, timer });
-  }
-
-  #forget(id: number, visit: PoolVisit): void {
-    const known = this.#visits.get(id);
-    if (known?.visit !== visit) return;
-    known.timer.cancel();
-    this.#visits.delete(id);
-  }
-
-  /** One request of a feeder after the other: they share its session. */
-  #inTurn<T>({ id }: FeederRecord, work: () => Promise<T>): Promise<T> {
-    const queue = this.#queues.get(id) ?? new SerialQueue();
-    this.#queues.set(id, queue);
-    return queue.run(work);
+/** Who asks too often is heard as often as its rate allows. */
+function heardOn(session: RequestSession): void {
+  try {
+    session.admitted.heard();
+  } catch (error) {
+    if (!isEntropyError(error, 'feed-rate-exceeded')) throw error;
   }
 }

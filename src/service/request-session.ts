@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { EntropyError, type ErrorCode } from '../base/errors.ts';
+import { EntropyError, isEntropyError, messageOf, type ErrorCode } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import type { RequestOrigin } from '../contract/entropy-intake.ts';
 import { SESSION_ID_BYTES } from '../protocol/limits.ts';
-import { REQUEST_SESSION_MAGIC } from '../protocol/request-digest.ts';
+import { REQUEST_SESSION_MAGIC, requestDigest } from '../protocol/request-digest.ts';
 import type { AdmittedSession } from './admitted-session.ts';
 import type { FeedConnection } from './feeder-visit.ts';
 
@@ -18,17 +18,18 @@ export interface RequestSessionDependencies {
 
 /**
  * The session of a feeder that sends requests: it lasts from one to the next, and ends when none came for a time, when the feeder comes by
- * another door, or when an operator or the door sends it away. Grants are kept by whoever gives them and asked for at each request.
+ * another door, or when an operator or the door sends it away. Between two requests the feeder wants nothing: it is granted nothing, and
+ * not expected to send.
  */
 export class RequestSession implements FeedConnection {
   address: string;
   ipAddress: string;
-  /** A request is under way. */
-  isBusy = false;
   readonly #dependencies: RequestSessionDependencies;
   #session: AdmittedSession | undefined;
   #ended: EntropyError | undefined;
+  #closed: Promise<void> | undefined;
   #idle: Timer | undefined;
+  #isBusy = false;
 
   constructor(origin: RequestOrigin, dependencies: RequestSessionDependencies) {
     this.address = origin.address;
@@ -40,22 +41,29 @@ export class RequestSession implements FeedConnection {
   begin(session: AdmittedSession): void {
     this.#session = session;
     if (this.#ended !== undefined) {
-      void session.close(this.#ended.code);
+      this.#closed = session.close(this.#ended.code);
       return;
     }
     const id = randomBytes(this.#dependencies.random, SESSION_ID_BYTES);
     REQUEST_SESSION_MAGIC.copy(id);
     session.begin(id);
-    this.heardFrom(this);
+    session.pause();
+    this.#heardNow();
   }
 
-  /** A request came, from there. */
-  heardFrom({ address, ipAddress }: RequestOrigin): void {
+  /** A request came, from there, and has its turn until `rest`. */
+  serve({ address, ipAddress }: RequestOrigin): void {
     this.address = address;
     this.ipAddress = ipAddress;
-    const { clock, idleMs } = this.#dependencies;
-    this.#idle?.cancel();
-    this.#idle = clock.after(idleMs(), () => this.#endUnlessBusy());
+    this.#isBusy = true;
+    this.admitted.resume();
+    this.#heardNow();
+  }
+
+  /** The turn of the request is over. */
+  rest(): void {
+    this.#isBusy = false;
+    if (this.#ended === undefined) this.#session?.pause();
   }
 
   /** Throws the reason when it has ended. */
@@ -69,6 +77,23 @@ export class RequestSession implements FeedConnection {
     return this.#ended !== undefined;
   }
 
+  /**
+   * Takes entropy as the next frame of the session, and wipes it; resolves to the record of its receipt, with the digest under this key.
+   * After a mark that could not be kept, or an engine that is gone, the chain of receipts must not go on: the session ends.
+   *
+   * @throws EntropyError at once feed-rate-exceeded, feed-grant-exceeded, and why the session ended; later state-unwritable, engine-stopped
+   */
+  data(payload: Uint8Array, digestKey: Uint8Array): Promise<Buffer> {
+    const { admitted } = this;
+    const sequence = admitted.nextSequence;
+    const digest = requestDigest(digestKey, sequence, payload);
+    const receipt = admitted.data({ sequence, payload, digest });
+    return receipt.catch((error: unknown) => {
+      this.end(isEntropyError(error) ? error.code : 'internal', messageOf(error));
+      throw error;
+    });
+  }
+
   grant(): void {
     // Asked for when a request comes.
   }
@@ -78,7 +103,7 @@ export class RequestSession implements FeedConnection {
   }
 
   lostTimeoutChanged(): void {
-    if (this.#ended === undefined) this.heardFrom(this);
+    if (this.#ended === undefined) this.#heardNow();
   }
 
   /** What is under way is receipted, and the chain ended by its signed record. */
@@ -87,11 +112,21 @@ export class RequestSession implements FeedConnection {
     this.#ended = new EntropyError(code, detail);
     this.#idle?.cancel();
     this.#dependencies.ended();
-    void this.#session?.close(code);
+    this.#closed = this.#session?.close(code);
   }
 
-  #endUnlessBusy(): void {
-    if (this.isBusy) this.heardFrom(this);
-    else this.end('feed-connection-lost', 'no request came for a time');
+  /** Ends it, and resolves when what came in it has been dealt with. */
+  async leave(): Promise<void> {
+    this.end('feed-connection-lost', 'no request came for a time');
+    await this.#closed;
+  }
+
+  #heardNow(): void {
+    const { clock, idleMs } = this.#dependencies;
+    this.#idle?.cancel();
+    this.#idle = clock.after(idleMs(), () => {
+      if (this.#isBusy) this.#heardNow();
+      else void this.leave();
+    });
   }
 }

@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert';
 import { isEntropyError } from '../../src/base/errors.ts';
 import { encodeAsk, FEEDER_FRAMES } from '../../src/protocol/frame-payloads.ts';
 import { parseReceipt } from '../../src/protocol/receipt.ts';
-import { PoolVisit } from '../../src/service/pool-visit.ts';
+import { RequestIntake } from '../../src/service/request-intake.ts';
+import { RequestSessions } from '../../src/service/request-sessions.ts';
 import { VsphereBench } from '../api/vsphere/vsphere-bench.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
@@ -102,6 +103,7 @@ test('asking keeps the feeder connected; silence is told as lost, and ends its s
   assert.is(bench.feed.admission.linkOf(1).address, '192.0.2.8:6');
   await bench.feed.clock.advance(60_001);
   assert.is(bench.feed.admission.linkOf(1).link, 'lost');
+  await bench.feed.clock.advance(60_000);
   assert.not(bench.feed.admission.isConnected(1));
   assert.ok(bench.feed.told('entropy.data.timeout').some(({ subject }) => subject === 'qrng'));
 });
@@ -120,6 +122,26 @@ test('a program on the feed is not disturbed by asking, and gives way to adding;
     64,
     'sequences go on from each other',
   );
+});
+
+test('an account and a token of one feeder share its session', async () => {
+  const { admission } = bench.feed;
+  const intake = new RequestIntake({ admission, sessions: bench.requests });
+  await bench.pool.add(feeder(), fresh(64), PEER);
+  const turn = await intake.begin(feeder(), { sequence: 2, lengthBytes: 64 }, PEER);
+  const adding = bench.pool.add(feeder(), fresh(64), PEER);
+  await turn.take(fresh(64), Buffer.alloc(32, 1));
+  assert.is((await adding).takenBytes, 64);
+  const receipts = intake.receipts(feeder(), 1, 10).map((record) => parseReceipt(record));
+  assert.equal(
+    receipts.map(({ sequence, position }) => [sequence, position]),
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+  );
+  assert.is(bench.feed.told('feeder.connected').length, 1);
 });
 
 test('who may not feed adds nothing, and what cannot be remembered ends the session', async () => {
@@ -141,15 +163,13 @@ test('another door that opens at any moment ends the session of this one, and no
   for (let microtasks = 0; microtasks < 40; microtasks++) {
     const adding = bench.pool.add(feeder(), fresh(64), PEER).catch((error: unknown) => error);
     for (let turn = 0; turn < microtasks; turn++) await Promise.resolve();
-    const other = await PoolVisit.begin(
-      { feeder: feeder(), peer: PEER },
-      { admission, clock, random: seededSource('another door'), ended: () => undefined },
-    );
+    const other = new RequestSessions({ admission, clock, random: seededSource('another door') });
+    (await other.turn(feeder(), PEER)).letGo();
     const outcome = await adding;
     // Either it was dealt with before, or it says that it was not.
     if (isEntropyError(outcome)) assert.is(outcome.code, 'feeder-replaced');
     else assert.equal(outcome, { takenBytes: 64, droppedBytes: 0, failedBytes: 0 });
-    await other.leave();
+    await other.close();
   }
 });
 
@@ -164,7 +184,7 @@ test('receipts of the pool give away nothing that could be tried out, and their 
   const [record] = program.of('answer')[0]!.records;
   const { frameDigest, session } = parseReceipt(record!);
   assert.is.not(Buffer.from(frameDigest).toString('hex'), digest);
-  assert.is(Buffer.from(session).toString('latin1', 0, 4), 'POOL');
+  assert.is(Buffer.from(session).toString('latin1', 0, 4), 'REST');
 });
 
 test('requests of one feeder that come together take their turns', async () => {

@@ -7,6 +7,7 @@ import { parseReceipt } from '../../src/protocol/receipt.ts';
 import { ReceiptVerifier } from '../../src/protocol/receipt-verifier.ts';
 import { publicBytesOf } from '../../src/protocol/raw-keys.ts';
 import { RequestIntake } from '../../src/service/request-intake.ts';
+import { RequestSessions } from '../../src/service/request-sessions.ts';
 import { FeedBench, NOISE, random } from '../api/feed-bench.ts';
 import { rejectsWith } from '../rejects.ts';
 
@@ -20,11 +21,15 @@ let intake: RequestIntake;
 
 test.before.each(async () => {
   bench = await FeedBench.open();
-  intake = new RequestIntake({ admission: bench.admission, clock: bench.clock, random });
+  intake = intakeOf(bench);
 });
 test.after.each(async () => {
   await bench.close();
 });
+
+function intakeOf({ admission, clock }: FeedBench): RequestIntake {
+  return new RequestIntake({ admission, sessions: new RequestSessions({ admission, clock, random }) });
+}
 
 async function enrolled(name = 'hsm-1', terms: Partial<typeof NOISE> = {}) {
   const { record } = await bench.enrolment.enroll(name, { ...NOISE, ...terms });
@@ -193,6 +198,16 @@ test('a sign of life keeps the link, and tells what comes next', async () => {
   assert.is(bench.admission.linkOf(feeder.id).link, 'connected');
 });
 
+test('who asks and has nothing to send holds no grant, so that its silence is no fault', async () => {
+  const feeder = await enrolled();
+  for (let asked = 0; asked < 10; asked++) {
+    assert.is((await intake.standing(feeder, ORIGIN)).grantedBytes, 65_536);
+    await bench.clock.advance(30_000);
+  }
+  assert.is(bench.admission.linkOf(feeder.id).link, 'connected');
+  assert.is(bench.told('entropy.data.timeout').length, 0);
+});
+
 test('a feeder that comes by the other door takes its session along', async () => {
   const key = await bench.enroll('hsm-1');
   const { id } = bench.enrolment.named('hsm-1');
@@ -208,7 +223,7 @@ test('a feeder that comes by the other door takes its session along', async () =
 test('without bit 8 nothing is taken, and that is said', async () => {
   await bench.close();
   bench = await FeedBench.open({ admission: { mask: 4 } });
-  intake = new RequestIntake({ admission: bench.admission, clock: bench.clock, random });
+  intake = intakeOf(bench);
   await rejectsWith(send(await enrolled(), 1), 'external-disabled');
 });
 

@@ -13,6 +13,7 @@ import { VsphereApi } from '../../../src/api/vsphere/vsphere-api.ts';
 import type { AccountRole } from '../../../src/contract/access.ts';
 import { DEFAULT_CONFIGURATION } from '../../../src/contract/parameters.ts';
 import { ExternalPool } from '../../../src/service/external-pool.ts';
+import { RequestSessions } from '../../../src/service/request-sessions.ts';
 import { Accounts } from '../../../src/state/accounts.ts';
 import { PasswordHasher } from '../../../src/state/password.ts';
 import { NoneWrapping } from '../../../src/state/root-key.ts';
@@ -31,6 +32,7 @@ const CAPACITY_BYTES = 524_288 + 4_194_304;
 export class VsphereBench {
   readonly feed: FeedBench;
   readonly accounts: Accounts;
+  readonly requests: RequestSessions;
   readonly pool: ExternalPool;
   readonly sessions: VapiSessions;
   readonly app: ControlApp;
@@ -47,8 +49,10 @@ export class VsphereBench {
       { cost: { costLog2: 10, blockSize: 8, parallelism: 1 }, maximumWaiting: 8 },
       { random },
     );
+    this.requests = new RequestSessions({ admission, random, clock });
     this.pool = new ExternalPool({
-      ...{ admission, enrolment, random, clock, counters },
+      ...{ admission, enrolment, random, counters },
+      sessions: this.requests,
       external: () => Promise.resolve(this.#external()),
       configuration: () => DEFAULT_CONFIGURATION,
     });
@@ -106,7 +110,7 @@ export class VsphereBench {
   }
 
   async close(): Promise<void> {
-    await this.pool.close();
+    await this.requests.close();
     await this.app.close();
     await this.feed.close();
   }

@@ -1,6 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -191,9 +200,12 @@ test('a root that is a file, or open to other writers, is refused; a link to a g
   await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: path.join(root, 'file', 'below') }));
   symlinkSync(root, path.join(root, 'link'));
   assert.equal(await (await NodeFiles.open({ root: path.join(root, 'link') })).list(''), ['file', 'link']);
-  symlinkSync(os.tmpdir(), path.join(root, 'away'));
+  const shared = newRoot();
+  mkdirSync(shared);
+  chmodSync(shared, 0o1777);
+  symlinkSync(shared, path.join(root, 'away'));
   await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: path.join(root, 'away') }));
-  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: os.tmpdir() }));
+  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: shared }));
 });
 
 test('a link in place of a file is not followed', async () => {

@@ -1,4 +1,4 @@
-import { event, type EventEntry } from './event-entry.ts';
+import { event, routine, type EventEntry } from './event-entry.ts';
 
 /** The rows of the table of events that deal with the mode and policy of encryption, and with what is installed. */
 export const ENCRYPTION_EVENTS = {
@@ -28,6 +28,25 @@ export const ENCRYPTION_EVENTS = {
     'alert',
     'The TPM does not give the key of the configuration; the daemon runs without it, on defaults and flags, and what is stored is kept as it is.',
     'See `entropyctl mixer explain` with the code in the detail. If the change was meant: `entropyd recover`, then seal again.',
+  ),
+  'state.older': event(
+    'alert',
+    'The configuration is an older copy of itself: the TPM has counted on since it was written. Its caches are set aside, feeders are disabled, accounts and tokens gone: they may have been revoked since.',
+    'Find out who put it back. If that was meant: `entropyctl mixer feeder enable NAME` for each feeder that is still to be trusted, make accounts and tokens anew, then `entropyctl system settings encryption recovery rotate`.',
+  ),
+  'cache.generation.unknown': event(
+    'error',
+    'The TPM does not tell the generation of the key of the caches, so that an older copy of them could not be told: they are not used in this run, and kept as they are.',
+    'See `entropyctl mixer explain` with the code in the detail, then restart.',
+  ),
+  'cache.key.changed': routine(
+    'info',
+    'The caches have a new key-encryption key; the TPM has counted its generation, and older copies of the disk open nothing any more.',
+  ),
+  'cache.key.change.failed': event(
+    'error',
+    'The key-encryption key of the caches could not be changed: a copy of the disk from since the last change would open used segments. The caches go on.',
+    'See `entropyctl mixer explain` with the code in the detail; it is tried again by itself.',
   ),
   'installation.verified': event(
     'info',

@@ -27,7 +27,7 @@ export const RECOVERY_EVENTS = {
   ),
   'state.recovered': event(
     'alert',
-    'The archive was opened by its recovery key, or the previous one was put in place, as the detail tells.',
+    'The archive was opened by its recovery key, the previous one was put in place, or it was an older copy, as the detail tells.',
     'Restart the host, so that no trace of the key stays in memory, then `entropyctl system settings encryption recovery rotate`.',
   ),
   'state.backup.failed': event(

@@ -3,15 +3,13 @@ import { ensureDirectory, type DurableFiles } from '../durable/durable-files.ts'
 import { INSTALL_SEED_FEEDER, type Origin } from './origin.ts';
 import { StorageCache, type StorageCacheDependencies } from './storage-cache.ts';
 import { DEFAULT_GEOMETRY, recordSpaceBytes, type Geometry } from './storage-layout.ts';
-import { FILE_KINDS, UNFINISHED } from './storage-place.ts';
+import { CACHE_DIRECTORY, FILE_KINDS, SEED_DIRECTORY, UNFINISHED } from './storage-place.ts';
 
 /**
  * The area of the install seed: a storage cache of its own beside that of the feeders, in the same format and under the same
  * key-encryption key, so that its bytes have the same promise: none is given out twice.
  */
 
-const PARENT = 'cache';
-const DIRECTORY = `${PARENT}/install-seed`;
 /** Appends of this size share segments and syncs. */
 const PIECE_BYTES = 64 * 1024;
 /** Segments beyond those of the seed: what was in memory at an orderly stop goes back, in other pieces than it came. */
@@ -30,7 +28,7 @@ export function openInstallSeed(
 ): Promise<StorageCache> {
   return StorageCache.open(
     {
-      directory: DIRECTORY,
+      directory: SEED_DIRECTORY,
       capacityBytes: seedBytes,
       reserveBytes: SPARE_SEGMENTS * recordSpaceBytes(geometry),
       geometry,
@@ -53,7 +51,7 @@ export async function writeInstallSeed(
   }: { readonly seed: Uint8Array; readonly rateUnits: number; readonly geometry?: Geometry },
   dependencies: StorageCacheDependencies,
 ): Promise<void> {
-  await ensureDirectory(dependencies.files, PARENT);
+  await ensureDirectory(dependencies.files, CACHE_DIRECTORY);
   await removeInstallSeed(dependencies.files);
   const options = { seedBytes: seed.length, ...(geometry && { geometry }) };
   const area = await openInstallSeed(options, dependencies);
@@ -72,12 +70,12 @@ export async function writeInstallSeed(
 
 /** Takes the files of the area away, if there are any. @throws EntropyError state-unwritable */
 export async function removeInstallSeed(files: DurableFiles): Promise<void> {
-  if ((await files.list(DIRECTORY)).length === 0) return;
+  if ((await files.list(SEED_DIRECTORY)).length === 0) return;
   for (const kind of FILE_KINDS) {
-    await files.remove(`${DIRECTORY}/${kind}`);
-    await files.remove(`${DIRECTORY}/${kind}${UNFINISHED}`);
+    await files.remove(`${SEED_DIRECTORY}/${kind}`);
+    await files.remove(`${SEED_DIRECTORY}/${kind}${UNFINISHED}`);
   }
-  await files.syncDirectory(DIRECTORY);
+  await files.syncDirectory(SEED_DIRECTORY);
 }
 
 /** What happens to the area is told with its name. */

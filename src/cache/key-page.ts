@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
+import type { HeldKeys } from './cache-keys.ts';
 import { isZero, KEY_BYTES, KEY_ID_BYTES } from './segment-format.ts';
 
 /**
@@ -30,8 +31,8 @@ export interface KeyPagesOptions {
 
 export interface KeyPagesDependencies {
   readonly random: RandomSource;
-  /** 32 bytes, lent for as long as the pages are open. */
-  readonly keyEncryptionKey: Uint8Array;
+  /** Lent for as long as the pages are open. */
+  readonly heldKeys: HeldKeys;
 }
 
 /** How a page was found: sound, never written to both places, or in both not to be read or opened. */
@@ -102,13 +103,13 @@ export function freshPage(
 /** A place of a page, under a salt of its own. */
 export function sealPage(
   options: KeyPagesOptions,
-  { random, keyEncryptionKey }: KeyPagesDependencies,
+  { random, heldKeys }: KeyPagesDependencies,
   { number, version, slots }: Pick<Page, 'number' | 'version' | 'slots'>,
 ): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeBigUInt64BE(BigInt(version));
   randomBytes(random, SALT_BYTES).copy(head, VERSION_BYTES);
-  return withPageKey(keyEncryptionKey, head, (pageKey) => {
+  return withPageKey(heldKeys.current, head, (pageKey) => {
     const cipher = createCipheriv('aes-256-gcm', pageKey, ZERO_NONCE, { authTagLength: TAG_BYTES });
     cipher.setAAD(associatedData(options.cacheId, number, head));
     return Buffer.concat([head, cipher.update(slots), cipher.final(), cipher.getAuthTag()]);
@@ -117,7 +118,20 @@ export function sealPage(
 
 function unwrapped(
   options: KeyPagesOptions,
-  { keyEncryptionKey }: KeyPagesDependencies,
+  { heldKeys }: KeyPagesDependencies,
+  number: number,
+  place: Buffer,
+): { slots: Buffer; version: number } | undefined {
+  for (const key of heldKeys.all) {
+    const found = unwrappedBy(key, options, number, place);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function unwrappedBy(
+  keyEncryptionKey: Uint8Array,
+  options: KeyPagesOptions,
   number: number,
   place: Buffer,
 ): { slots: Buffer; version: number } | undefined {

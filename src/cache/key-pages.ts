@@ -116,6 +116,12 @@ export class KeyPages {
     return this.#install(staged, segments.keys());
   }
 
+  /** Writes pages anew, under the key in force: when it resolves an earlier one opens neither of their places. Throws as `replace` does. */
+  async rewrap(first: number, count: number): Promise<void> {
+    const pages = this.#pages.slice(first, first + count);
+    await this.#writeTwice(new Map(pages.map((page) => [page, page.slots])));
+  }
+
   /** Adds pages of fresh keys at the end. `state-unwritable` when they cannot be made durable: there are none then. */
   async grow(count: number): Promise<void> {
     const added: Page[] = [];

@@ -189,6 +189,16 @@ export class Reservoir {
     };
   }
 
+  /** Segments whose keys were destroyed since the key-encryption key came into force. */
+  get spentSegments(): number {
+    return this.#storage.spentSegments;
+  }
+
+  /** Puts what is stored under another key-encryption key. @throws EntropyError state-unwritable: some may be under the one before */
+  rekey(key: Uint8Array): Promise<void> {
+    return this.#storage.rekey(key);
+  }
+
   report(): ExternalCacheReport {
     return {
       level: this.level,

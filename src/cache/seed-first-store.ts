@@ -43,6 +43,10 @@ export class SeedFirstStore implements SegmentStore {
     return this.#feeders.failure;
   }
 
+  get spentSegments(): number {
+    return this.#seed.spentSegments + this.#feeders.spentSegments;
+  }
+
   /** Bytes of the seed come here when memory got smaller. */
   append(bytes: Uint8Array, origin: Origin): Promise<void> {
     const goesBack = origin.feeder === INSTALL_SEED_FEEDER && bytes.length <= this.#seed.roomBytes;
@@ -66,6 +70,11 @@ export class SeedFirstStore implements SegmentStore {
 
   prepareSize(sizes: StorageSizes): Promise<PreparedSize> {
     return this.#feeders.prepareSize(sizes);
+  }
+
+  async rekey(key: Uint8Array): Promise<void> {
+    await this.#seed.rekey(key);
+    await this.#feeders.rekey(key);
   }
 
   /** A disk that let neither be spent must take writes to both. */

@@ -112,6 +112,7 @@ export class SegmentSpender {
     const old = await keys.replace(
       new Map(segments.map((segment) => [segment, keyIdOf(keys.keyOf(segment))])),
     );
+    this.#state.spentSegments += segments.length;
     for (const segment of segments) this.#state.doubtful.delete(segment);
     return old;
   }

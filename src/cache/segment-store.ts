@@ -40,6 +40,10 @@ export interface SegmentStore {
   store(portions: readonly Portion[]): Promise<number>;
   voidFeeder(feeder: number): void;
   prepareSize(sizes: StorageSizes): Promise<PreparedSize>;
+  /** Segments whose keys were destroyed since the key-encryption key came into force. */
+  readonly spentSegments: number;
+  /** Another key-encryption key; when it resolves an earlier one opens nothing on the disk. `state-unwritable`: either may. */
+  rekey(key: Uint8Array): Promise<void>;
   /** True when the disk takes writes again. */
   probe(): Promise<boolean>;
   /** Lets go of the files and wipes the keys. */

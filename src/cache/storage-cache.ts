@@ -5,13 +5,14 @@ import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { DurableFiles } from '../durable/durable-files.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
+import { HeldKeys, type CacheKeys } from './cache-keys.ts';
 import type { Origin, Portion } from './origin.ts';
-import { KEY_BYTES } from './segment-format.ts';
 import { SegmentSpender } from './segment-spender.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { DEFAULT_GEOMETRY, type Geometry } from './storage-layout.ts';
 import { merged } from './storage-shares.ts';
 import { isRefusal, StorageState, type DamageReport, type StorageCacheSizes } from './storage-state.ts';
+import { StorageRekey } from './storage-rekey.ts';
 import { StorageUpkeep } from './storage-upkeep.ts';
 
 export type { DamageReport, StorageCacheSizes } from './storage-state.ts';
@@ -26,8 +27,8 @@ export interface StorageCacheOptions extends StorageCacheSizes {
 export interface StorageCacheDependencies {
   readonly files: DurableFiles;
   readonly random: RandomSource;
-  /** 32 secret bytes; copied, and the copy wiped by `close`. */
-  readonly keyEncryptionKey: Uint8Array;
+  /** Copied, and the copies wiped by `close`. */
+  readonly keys: CacheKeys;
   readonly events: EventSink;
   readonly counters: Counters;
 }
@@ -47,14 +48,16 @@ export class StorageCache {
   readonly #writer: SegmentWriter;
   readonly #spender: SegmentSpender;
   readonly #upkeep: StorageUpkeep;
-  readonly #keyEncryptionKey: Uint8Array;
+  readonly #keys: HeldKeys;
+  readonly #rekey: StorageRekey;
   #closed = false;
 
   private constructor(options: StorageCacheOptions, dependencies: StorageCacheDependencies) {
     const { directory, feeders, geometry = DEFAULT_GEOMETRY } = options;
     this.#state = new StorageState({ ...options, geometry }, dependencies);
-    this.#keyEncryptionKey = Uint8Array.from(dependencies.keyEncryptionKey);
+    this.#keys = new HeldKeys(dependencies.keys);
     const shared = { state: this.#state, queue: this.#queue };
+    this.#rekey = new StorageRekey({ ...shared, heldKeys: this.#keys });
     this.#writer = new SegmentWriter(shared);
     this.#spender = new SegmentSpender({ ...shared, writer: this.#writer });
     this.#upkeep = new StorageUpkeep(
@@ -64,7 +67,7 @@ export class StorageCache {
         ...shared,
         writer: this.#writer,
         spender: this.#spender,
-        keyEncryptionKey: this.#keyEncryptionKey,
+        heldKeys: this.#keys,
       },
     );
   }
@@ -78,8 +81,6 @@ export class StorageCache {
     dependencies: StorageCacheDependencies,
   ): Promise<StorageCache> {
     assertSizes(options);
-    if (dependencies.keyEncryptionKey.length !== KEY_BYTES)
-      throw new RangeError(`the key has ${KEY_BYTES} bytes`);
     const cache = new StorageCache(options, dependencies);
     await cache.#queue.run(() => cache.#state.whileWritable(() => cache.#upkeep.open()));
     return cache;
@@ -175,6 +176,20 @@ export class StorageCache {
     return this.#upkeep.prepareSize(sizes);
   }
 
+  /** Segments whose keys were destroyed since the key-encryption key came into force. */
+  get spentSegments(): number {
+    return this.#state.spentSegments;
+  }
+
+  /**
+   * Puts all key pages under another key-encryption key, which is copied; appends and takes go on meanwhile. When it resolves an earlier
+   * one opens no page on the disk, and is wiped. `state-unwritable` when the disk refuses: pages may then be under either, and
+   * both open them here, until a later call succeeds.
+   */
+  rekey(key: Uint8Array): Promise<void> {
+    return this.#rekey.run(key);
+  }
+
   /** Asks a disk that failed whether it takes writes again. True when it does: then there is room again. */
   probe(): Promise<boolean> {
     return this.#queue.run(async () => {
@@ -200,7 +215,7 @@ export class StorageCache {
       this.#state.failure ??= new EntropyError('state-unwritable', 'the storage cache is closed');
       const volume = this.#state.volume;
       this.#state.volume = undefined;
-      wipe(this.#keyEncryptionKey);
+      this.#keys.wipe();
       await volume?.close();
     });
   }

@@ -10,10 +10,10 @@ import type { Geometry } from './storage-layout.ts';
  *   12  cache id                   16   random; the same in both files
  *   28  segment size u32            4
  *   32  keys per page u32           4
- *   36  HMAC-SHA-256               16   of all this under the key-encryption key, cut to its left half
+ *   36  HMAC-SHA-256               16   of all this under the header key, cut to its left half
  *
  * It never changes, so no crash can tear it; how much each file holds is told by its size. The code tells at once
- * whether the key-encryption key is the right one.
+ * whether the keys are those of this cache: the header key is the same through all changes of the key-encryption key.
  */
 export type StorageFileKind = 'segments' | 'keys';
 
@@ -33,7 +33,7 @@ export function encodeStorageHeader(
   kind: StorageFileKind,
   cacheId: Uint8Array,
   geometry: Geometry,
-  keyEncryptionKey: Uint8Array,
+  headerKey: Uint8Array,
 ): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
   MAGIC[kind].copy(header);
@@ -41,7 +41,7 @@ export function encodeStorageHeader(
   header.set(cacheId, MAGIC_BYTES + 4);
   header.writeUInt32BE(geometry.segmentBytes, GEOMETRY_OFFSET);
   header.writeUInt32BE(geometry.keysPerPage, GEOMETRY_OFFSET + 4);
-  codeOf(header, keyEncryptionKey).copy(header, CODE_OFFSET);
+  codeOf(header, headerKey).copy(header, CODE_OFFSET);
   return header;
 }
 
@@ -50,14 +50,14 @@ export function decodeStorageHeader(
   kind: StorageFileKind,
   header: Buffer,
   geometry: Geometry,
-  keyEncryptionKey: Uint8Array,
+  headerKey: Uint8Array,
 ): Buffer {
   if (header.length < HEADER_BYTES || !header.subarray(0, MAGIC_BYTES).equals(MAGIC[kind]))
     throw new EntropyError('state-damaged', `${kind} is no such file of a storage cache`);
   const version = header.readUInt32BE(MAGIC_BYTES);
   if (version > VERSION)
     throw new EntropyError('state-version-newer', `${kind} has format version ${version}`);
-  const code = codeOf(header, keyEncryptionKey);
+  const code = codeOf(header, headerKey);
   if (version !== VERSION || !timingSafeEqual(code, header.subarray(CODE_OFFSET, HEADER_BYTES)))
     throw new EntropyError('state-damaged', `${kind} was altered, or is under another key`);
   const sameGeometry =
@@ -67,7 +67,7 @@ export function decodeStorageHeader(
   return Buffer.from(header.subarray(MAGIC_BYTES + 4, GEOMETRY_OFFSET));
 }
 
-function codeOf(header: Buffer, keyEncryptionKey: Uint8Array): Buffer {
-  const hmac = createHmac('sha256', keyEncryptionKey).update('entropy-mixer storage cache header\0');
+function codeOf(header: Buffer, headerKey: Uint8Array): Buffer {
+  const hmac = createHmac('sha256', headerKey).update('entropy-mixer storage cache header\0');
   return hmac.update(header.subarray(0, CODE_OFFSET)).digest().subarray(0, CODE_BYTES);
 }

@@ -1,6 +1,7 @@
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import { ensureDirectory, type DurableFile, type DurableFiles } from '../durable/durable-files.ts';
+import type { HeldKeys } from './cache-keys.ts';
 import { decodeStorageHeader, HEADER_BYTES, type StorageFileKind } from './storage-header.ts';
 import type { Geometry } from './storage-layout.ts';
 
@@ -12,11 +13,15 @@ export interface StorageVolumeOptions {
 export interface StorageVolumeDependencies {
   readonly files: DurableFiles;
   readonly random: RandomSource;
-  /** 32 bytes, lent for as long as the volume is open. */
-  readonly keyEncryptionKey: Uint8Array;
+  /** Lent for as long as the volume is open. */
+  readonly heldKeys: HeldKeys;
 }
 
 export const FILE_KINDS: readonly StorageFileKind[] = ['segments', 'keys'];
+/** Where there may be such files: what feeders sent, and the install seed. */
+export const CACHE_DIRECTORY = 'cache';
+export const SEED_DIRECTORY = `${CACHE_DIRECTORY}/install-seed`;
+export const CACHE_DIRECTORIES: readonly string[] = [CACHE_DIRECTORY, SEED_DIRECTORY];
 /** What a file is called until both are whole. */
 export const UNFINISHED = '.new';
 const DAMAGED = '.damaged';
@@ -90,11 +95,11 @@ function isUnfinished(names: readonly string[]): boolean {
 export async function readCacheId(
   kind: StorageFileKind,
   options: StorageVolumeOptions,
-  { files, keyEncryptionKey }: StorageVolumeDependencies,
+  { files, heldKeys }: StorageVolumeDependencies,
 ): Promise<Buffer> {
   const file = await openExisting(files, pathOf(options, kind));
   try {
-    return decodeStorageHeader(kind, await file.read(0, HEADER_BYTES), options.geometry, keyEncryptionKey);
+    return decodeStorageHeader(kind, await file.read(0, HEADER_BYTES), options.geometry, heldKeys.headerKey);
   } finally {
     await file.close();
   }

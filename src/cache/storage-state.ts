@@ -48,6 +48,8 @@ export class StorageState {
   /** undefined while the disk has not let it be opened, and when it is closed. */
   volume: StorageVolume | undefined;
   failure: EntropyError | undefined;
+  /** Segments whose keys were destroyed since the key-encryption key came into force. */
+  spentSegments = 0;
 
   constructor(
     options: StorageCacheSizes & { readonly geometry: Geometry },

@@ -136,6 +136,20 @@ export class StorageTier {
     return this.#store.prepareSize(sizes);
   }
 
+  /** Segments whose keys were destroyed since the key-encryption key came into force. */
+  get spentSegments(): number {
+    return this.#store.spentSegments;
+  }
+
+  /** Another key-encryption key. @throws EntropyError state-unwritable */
+  async rekey(key: Uint8Array): Promise<void> {
+    try {
+      await this.#store.rekey(key);
+    } catch (error) {
+      throw this.#operational(error);
+    }
+  }
+
   /** Ends the probing and waits for appends. */
   async stop(): Promise<void> {
     this.#stopped = true;

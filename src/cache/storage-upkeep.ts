@@ -1,6 +1,7 @@
 import type { RandomSource } from '../base/random.ts';
 import type { DurableFiles } from '../durable/durable-files.ts';
 import type { SerialQueue } from '../durable/serial-queue.ts';
+import type { HeldKeys } from './cache-keys.ts';
 import type { SegmentSpender } from './segment-spender.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import { pagesFor, segmentsFor } from './storage-layout.ts';
@@ -27,7 +28,7 @@ export interface StorageUpkeepDependencies {
   readonly files: DurableFiles;
   readonly random: RandomSource;
   /** Lent for as long as the cache is open. */
-  readonly keyEncryptionKey: Uint8Array;
+  readonly heldKeys: HeldKeys;
 }
 
 /** What becomes of the volume as a whole: it is opened, healed, and given the size that is wanted. */

@@ -199,8 +199,8 @@ function keyOptions(
 function headerOf(
   kind: StorageFileKind,
   { geometry }: StorageVolumeOptions,
-  { keyEncryptionKey }: StorageVolumeDependencies,
+  { heldKeys }: StorageVolumeDependencies,
   cacheId: Buffer,
 ): Buffer {
-  return encodeStorageHeader(kind, cacheId, geometry, keyEncryptionKey);
+  return encodeStorageHeader(kind, cacheId, geometry, heldKeys.headerKey);
 }

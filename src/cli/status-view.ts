@@ -134,6 +134,8 @@ function troubleLines({ mixer, state, recovery }: StatusReport): string[] {
     lines.push(`State: ${state.directory} is refused: ${state.refused}.${advice}`);
   }
   if (recovery.state === 'recovered') lines.push('State: recovered: restart, then rotate');
+  if (recovery.state === 'older-copy')
+    lines.push('State: an older copy was put back: confirm its feeders, make tokens anew, then rotate');
   if (recovery.state === 'not-backed-up') {
     lines.push(`Recovery key: not backed up. ${EVENTS['recovery.key.not-backed-up'].whatToDo}`);
   }

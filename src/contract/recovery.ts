@@ -4,7 +4,13 @@ import { closed, oneOf } from './schema-parts.ts';
 
 /** What is told of the recovery key, and asked of it. The key itself is never part of a report. */
 
-export const RECOVERY_STATES = ['unprotected', 'backed-up', 'not-backed-up', 'recovered'] as const;
+export const RECOVERY_STATES = [
+  'unprotected',
+  'backed-up',
+  'not-backed-up',
+  'recovered',
+  'older-copy',
+] as const;
 
 export const RecoveryReportSchema = Type.Object(
   {
@@ -13,7 +19,8 @@ export const RecoveryReportSchema = Type.Object(
     }),
     state: Type.Unsafe<(typeof RECOVERY_STATES)[number]>({
       ...oneOf(...RECOVERY_STATES),
-      description: 'unprotected: mode NONE, where the key protects nothing; recovered: restart, then rotate',
+      description:
+        'unprotected: mode NONE, where the key protects nothing; recovered: restart, then rotate; older-copy: an older copy of the state was put back: confirm its feeders, then rotate',
     }),
     escrowFile: Type.String({ description: 'File with the key encrypted to the recipient; empty for none' }),
   },

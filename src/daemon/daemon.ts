@@ -7,8 +7,8 @@ import { PasswordCheck } from '../api/auth/password-check.ts';
 import { VAPI_SESSION_LIMITS, VapiSessions } from '../api/vsphere/vapi-sessions.ts';
 import { VsphereApi } from '../api/vsphere/vsphere-api.ts';
 import { ControlSocket } from '../api/control-socket.ts';
-import { wipe } from '../base/bytes.ts';
 import { HttpInterface } from '../api/http-interface.ts';
+import { wipeKeys } from '../cache/cache-keys.ts';
 import { prepareSocketPlace } from '../api/socket-place.ts';
 import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
@@ -42,6 +42,7 @@ import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
 import { Installation as InstalledFiles } from '../state/installation.ts';
+import { openRekey } from './open-rekey.ts';
 import { openState } from './state-directory.ts';
 
 /** Where the built parts of this installation stand. */
@@ -180,7 +181,7 @@ export class Daemon {
     const recorder = new FeedRecorder({ ledger: state.ledger, events: bus, counters });
     const start = await engineStart(state, { random: random.fill, log });
     worker.postMessage(start);
-    if (start.caches !== undefined) wipe(start.caches.keyEncryptionKey);
+    if (start.caches !== undefined) wipeKeys(start.caches.keys);
     const runningMask = await engine.started();
     this.#closers.push(() => engine.stop());
 
@@ -210,6 +211,8 @@ export class Daemon {
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
     const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
+    const rekey = openRekey(state, { isExternal }, { engine, random: random.fill, clock, bus });
+    this.#closers.push(() => rekey?.close());
     const sessions = new RequestSessions({ admission, random: random.fill, clock });
     this.#closers.push(() => sessions.close());
     const intake = new RequestIntake({ admission, sessions });
@@ -278,6 +281,7 @@ export class Daemon {
     });
     bus.emit('daemon.ready', { socket: socket.path, feed: feed.address });
     hardware.notify('READY=1');
+    rekey?.start();
   }
 
   #openHardware(bus: EventBus, environment: DaemonDependencies['environment']): Hardware {

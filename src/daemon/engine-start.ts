@@ -3,7 +3,7 @@ import type { Log } from '../base/log.ts';
 import type { RandomSource } from '../base/random.ts';
 import { isInMask } from '../policy/source-mask.ts';
 import { cacheSizes, feedSettings } from '../service/apply-config.ts';
-import { dataKey } from '../state/data-key.ts';
+import { cacheKeys } from '../state/cache-key-ring.ts';
 import { readInstallRecord } from '../state/install-record.ts';
 import type { CacheStart, EngineStart } from './engine-thread-data.ts';
 import type { OpenedState } from './state-directory.ts';
@@ -31,20 +31,27 @@ export async function engineStart(
 
 /**
  * Undefined when the archive cannot keep the key: what was cached under a passing one would be lost at the next start. Undefined too when
- * it is not known who is enrolled.
+ * it is not known who is enrolled, or whether the caches are older copies.
  */
 async function cacheStart(
-  { archive, config, enrolment, report }: OpenedState,
+  { archive, config, enrolment, report, cachesHeldBack }: OpenedState,
   { random, log }: EngineStartDependencies,
 ): Promise<CacheStart | undefined> {
   try {
-    if (enrolment.refused !== undefined) throw enrolment.refused;
+    const refused = enrolment.refused ?? cachesHeldBack;
+    if (refused !== undefined) throw refused;
     const feeders = enrolment.list().map(({ id }) => id);
     const seed = readInstallRecord({ archive })?.seed ?? null;
     const installSeedBytes = seed === null || seed.usedUp ? undefined : seed.bytes;
-    const keyEncryptionKey = await dataKey('cache-key', { archive, random });
+    const { headerKey, pageKeys } = await cacheKeys({ archive, random });
     const sizes = cacheSizes(config.values);
-    return { stateDirectory: report.directory, keyEncryptionKey, sizes, feeders, installSeedBytes };
+    return {
+      stateDirectory: report.directory,
+      keys: { headerKey, pageKeys },
+      sizes,
+      feeders,
+      installSeedBytes,
+    };
   } catch (error) {
     if (!isEntropyError(error)) throw error;
     const { code, message } = error;

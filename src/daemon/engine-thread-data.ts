@@ -1,3 +1,4 @@
+import type { CacheKeys } from '../cache/cache-keys.ts';
 import type { CacheSizes } from '../engine/engine-messages.ts';
 import type { EngineOptions } from '../engine/engine.ts';
 
@@ -13,8 +14,8 @@ export interface EngineThreadData {
 /** The caches of external entropy, opened by the thread when bit 8 is in the mask. */
 export interface CacheStart {
   readonly stateDirectory: string;
-  /** 32 bytes, wiped by the thread once the caches are open. */
-  readonly keyEncryptionKey: Uint8Array;
+  /** Wiped by the thread once the caches are open. */
+  readonly keys: CacheKeys;
   readonly sizes: CacheSizes;
   /** Ids of the enrolled feeders: what others left in the caches is not used. */
   readonly feeders: readonly number[];

@@ -1,4 +1,3 @@
-import { wipe } from '../base/bytes.ts';
 import { Counters } from '../base/counters.ts';
 import { isEntropyError } from '../base/errors.ts';
 import type { EventBus } from '../base/events.ts';
@@ -6,7 +5,7 @@ import type { Log } from '../base/log.ts';
 import type { RandomSource } from '../base/random.ts';
 import { openInstallSeed } from '../cache/install-seed.ts';
 import { InstallSeed } from '../service/install-seed.ts';
-import { dataKey } from '../state/data-key.ts';
+import { cacheKeys, wipeRing, type CacheKeyRing } from '../state/cache-key-ring.ts';
 import { readInstallRecord, type InstallRecord } from '../state/install-record.ts';
 import type { OpenedState } from './state-directory.ts';
 
@@ -47,12 +46,13 @@ async function countKept(
   { random, bus }: OpenedSeedDependencies,
 ): Promise<number | undefined> {
   const { archive, files } = state;
-  let keyEncryptionKey: Buffer | undefined;
+  let keys: CacheKeyRing | undefined;
   try {
-    keyEncryptionKey = await dataKey('cache-key', { archive, random });
+    if (state.cachesHeldBack !== undefined) return undefined;
+    keys = await cacheKeys({ archive, random });
     const area = await openInstallSeed(
       { seedBytes },
-      { files, random, keyEncryptionKey, events: bus, counters: new Counters() },
+      { files, random, keys, events: bus, counters: new Counters() },
     );
     const { bytes, failure } = area;
     await area.close();
@@ -61,6 +61,6 @@ async function countKept(
     if (!isEntropyError(error)) throw error;
     return undefined;
   } finally {
-    if (keyEncryptionKey !== undefined) wipe(keyEncryptionKey);
+    if (keys !== undefined) wipeRing(keys);
   }
 }

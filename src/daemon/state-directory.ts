@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import type { EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { StateReport } from '../contract/outputs.ts';
@@ -13,6 +14,7 @@ import { Accounts } from '../state/accounts.ts';
 import { ConfigStore } from '../state/config-store.ts';
 import { Enrolment } from '../state/enrolment.ts';
 import type { Installation } from '../state/installation.ts';
+import { settleOlderCopy } from '../state/older-copy.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import { openArchive } from './open-archive.ts';
 import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
@@ -28,6 +30,7 @@ export interface OpenedState {
   readonly files: DurableFiles;
   readonly ledger: FeedLedger;
   readonly encryption: StateEncryption;
+  readonly cachesHeldBack: EntropyError | undefined;
   readonly report: StateReport;
   /** Why the gate is held closed, whatever the sources give; empty when it is not. */
   readonly heldBecause: string;
@@ -49,6 +52,8 @@ export interface OpenedStore {
   readonly enrolment: Enrolment;
   readonly files: DurableFiles;
   readonly encryption: StateEncryption;
+  /** Why the caches must not be used; undefined when they may. */
+  readonly cachesHeldBack: EntropyError | undefined;
 }
 
 export interface StateOptions {
@@ -72,7 +77,7 @@ export async function openState(
   const { directory, flags, firstStart } = options;
   const { random, clock, events, onStop } = dependencies;
   const store = await openStore(options, dependencies);
-  const { archive, encryption, enrolment, files } = store;
+  const { archive } = store;
   const tokens = new Tokens({ archive, random, clock });
   onStop(() => tokens.close());
   const accounts = new Accounts({ archive, clock });
@@ -84,7 +89,7 @@ export async function openState(
     const { code, message } = config.refused;
     events.emit(isSealedAway ? 'state.sealed-away' : 'state.refused', { code, because: message });
   }
-  const ledger = await FeedLedger.open({ capacity: LEDGER_RECORDS }, { files, random });
+  const ledger = await FeedLedger.open({ capacity: LEDGER_RECORDS }, { ...store, random });
   onStop(() => ledger.close());
   if (ledger.setAside !== undefined) events.emit('ledger.damaged', { because: ledger.setAside.message });
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
@@ -93,7 +98,7 @@ export async function openState(
   const report = { directory, encryptionMode, refused };
   // Nothing is wrong with what is sealed away: the sources that need no configuration go on.
   const heldBecause = isSealedAway ? '' : refused;
-  return { archive, config, encryption, enrolment, tokens, accounts, files, ledger, report, heldBecause };
+  return { ...store, config, tokens, accounts, ledger, report, heldBecause };
 }
 
 /** Throws as openState does; for a refused archive see its `refused`. */
@@ -102,7 +107,7 @@ export async function openStore(
   dependencies: StateDependencies,
 ): Promise<OpenedStore> {
   const { directory } = options;
-  const { hardware, random, clock, onStop } = dependencies;
+  const { hardware, random, clock, events, onStop } = dependencies;
   const files = await NodeFiles.open({ root: directory });
   const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
   onStop(() => lock.release());
@@ -113,7 +118,9 @@ export async function openStore(
   await encryption.verifyInstallation();
   const archive = await openArchive({ files, random, encryption });
   onStop(() => archive.close());
+  const counter = archive.mode === 'TPM' ? encryption.generation : undefined;
+  const cachesHeldBack = await settleOlderCopy({ archive, counter, random, clock, events });
   const enrolment = Enrolment.open({ archive, random, clock });
   onStop(() => enrolment.close());
-  return { archive, encryption, enrolment, files };
+  return { archive, encryption, enrolment, files, cachesHeldBack };
 }

@@ -7,6 +7,7 @@ import { DowngradeGuard } from '../state/downgrade-guard.ts';
 import type { Installation } from '../state/installation.ts';
 import { NoneWrapping, type KeyWrapping } from '../state/root-key.ts';
 import { SECURE_BOOT_PCR } from '../state/seal-fields.ts';
+import { TpmGeneration } from '../state/tpm-generation.ts';
 import { TpmWrapping } from '../state/tpm-wrapping.ts';
 import { DEFAULT_VENDOR_POLICY, type VendorPolicy } from '../state/tpm-vendor-policy.ts';
 import { Tpm } from '../tpm/tpm.ts';
@@ -46,6 +47,8 @@ export interface StateEncryptionDependencies {
 export class StateEncryption {
   readonly installation: Installation;
   readonly sealing: TpmWrapping;
+  /** Counts the generations of the caches' key, in mode TPM. */
+  readonly generation: TpmGeneration;
   readonly wrappings: readonly KeyWrapping[];
   readonly #options: EncryptionOptions;
   readonly #dependencies: StateEncryptionDependencies;
@@ -69,6 +72,7 @@ export class StateEncryption {
         onUnmarked: ({ code, message }) => events.emit('encryption.unmarked', { code, because: message }),
       },
     );
+    this.generation = new TpmGeneration({ subject }, { openTpm });
     const none = new NoneWrapping({ random });
     // Who says none and names no TPM has none: a scratch instance never looks at the host's.
     const isTpmMeant = options.mode !== 'none' || options.tpm !== undefined;

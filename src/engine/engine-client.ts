@@ -55,6 +55,7 @@ const ANSWER_LIMIT_MS = 10_000;
 /** A disk may take its time: a frame waits for its fsync, and a cache of 1 GiB is written with zeros once. */
 const DISK_LIMIT_MS: Partial<Record<EngineCallName, number>> = {
   receive: 60_000,
+  rekeyCaches: 60_000,
   prepareCaches: 300_000,
   stop: 60_000,
 };
@@ -180,7 +181,8 @@ export class EngineClient {
 /** Buffers that go with a request are moved, not copied. */
 function movedWith(request: EngineRequest): ArrayBuffer[] {
   if (request.call === 'receive') return [request.parameters[0].payload.buffer];
-  return request.call === 'absorb' ? [request.parameters[0].buffer] : [];
+  const moved = request.call === 'absorb' || request.call === 'rekeyCaches';
+  return moved ? [request.parameters[0].buffer] : [];
 }
 
 interface PromiseWithResolversLike {

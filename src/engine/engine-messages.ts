@@ -64,6 +64,10 @@ export interface EngineCalls {
   /** Reserves what new sizes need; ended by settleCaches. */
   prepareCaches: { parameters: [sizes: CacheSizes]; answer: null };
   settleCaches: { parameters: [commit: boolean]; answer: null };
+  /** Segments of the storage cache whose keys were destroyed since the key-encryption key came into force. */
+  spentSegments: { parameters: []; answer: number };
+  /** Another key-encryption key for what is stored; its buffer is moved, and wiped there. */
+  rekeyCaches: { parameters: [key: Uint8Array<ArrayBuffer>]; answer: null };
   stop: { parameters: []; answer: null };
 }
 

@@ -91,6 +91,10 @@ function perform(
     case 'settleCaches':
       engine.external.settleSizes(...request.parameters);
       return null;
+    case 'spentSegments':
+      return engine.external.spentSegments;
+    case 'rekeyCaches':
+      return engine.external.rekey(...request.parameters).then(() => null);
     case 'stop':
       return engine.stop().then(() => null);
   }

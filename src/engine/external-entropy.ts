@@ -126,6 +126,20 @@ export class ExternalEntropy {
     this.#prepared = undefined;
   }
 
+  /** Stored segments that were opened or voided since the key-encryption key came into force. */
+  get spentSegments(): number {
+    return this.#reservoir?.spentSegments ?? 0;
+  }
+
+  /** Puts what is stored under another key-encryption key, and wipes what it was given. @throws EntropyError state-unwritable */
+  async rekey(key: Uint8Array): Promise<void> {
+    try {
+      await this.#reservoir?.rekey(key);
+    } finally {
+      wipe(key);
+    }
+  }
+
   /** Cached credit, in 1/1024 bit. */
   get creditedUnits(): number {
     return this.#reservoir?.creditedUnits ?? 0;

@@ -1,4 +1,3 @@
-import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError } from '../base/errors.ts';
@@ -12,7 +11,7 @@ import type { DurableFiles } from '../durable/durable-files.ts';
 import { SeedFingerprint } from '../protocol/install-seed.ts';
 import { isInMask } from '../policy/source-mask.ts';
 import type { ConfigStore } from '../state/config-store.ts';
-import { dataKey } from '../state/data-key.ts';
+import { cacheKeys, wipeRing } from '../state/cache-key-ring.ts';
 import type { Enrolment } from '../state/enrolment.ts';
 import {
   encodeInstallRecord,
@@ -145,12 +144,12 @@ async function write(
   dependencies: InstallDependencies,
 ): Promise<void> {
   if (entropy?.seed !== undefined) {
-    const keyEncryptionKey = await dataKey('cache-key', dependencies);
+    const keys = await cacheKeys(dependencies);
     try {
       const options = { seed: entropy.seed, rateUnits, ...(geometry && { geometry }) };
-      await writeInstallSeed(options, { ...dependencies, keyEncryptionKey });
+      await writeInstallSeed(options, { ...dependencies, keys });
     } finally {
-      wipe(keyEncryptionKey);
+      wipeRing(keys);
     }
   }
   const encoded = encodeInstallRecord(record);

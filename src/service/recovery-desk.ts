@@ -162,7 +162,7 @@ export class RecoveryDesk implements RecoveryControl {
   }
 
   #state({ recovered, acknowledgedId }: RecoveryNotes, id: string): RecoveryReport['state'] {
-    if (recovered !== '') return 'recovered';
+    if (recovered !== '') return recovered === 'older-copy' ? 'older-copy' : 'recovered';
     if (!this.#archive.isProtected) return 'unprotected';
     return acknowledgedId !== '' && acknowledgedId === id ? 'backed-up' : 'not-backed-up';
   }

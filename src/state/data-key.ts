@@ -2,8 +2,8 @@ import { EntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import type { StateArchive } from './state-archive.ts';
 
-/** Keys of what is kept outside the archive: the caches' keys are wrapped under one, seen payloads are digested under the other. */
-export const DATA_KEYS = ['cache-key', 'seen-key'] as const;
+/** Keys of what is kept outside the archive, beside those of the caches (cache-key-ring.ts): seen payloads are digested under it. */
+export const DATA_KEYS = ['seen-key'] as const;
 export type DataKeyName = (typeof DATA_KEYS)[number];
 
 const KEY_BYTES = 32;

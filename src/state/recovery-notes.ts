@@ -8,8 +8,8 @@ export interface RecoveryNotes {
   readonly recipient: string;
   /** Id of the recovery key that the escrow file holds; empty for none. */
   readonly escrowedId: string;
-  /** How the archive was last recovered, until the keys are rotated; empty when it was not. */
-  readonly recovered: '' | 'by-recovery-key' | 'from-previous';
+  /** How the archive was last recovered, or found to be an older copy, until the keys are rotated; empty when it was not. */
+  readonly recovered: '' | 'by-recovery-key' | 'from-previous' | 'older-copy';
   /** When, in milliseconds since 1970; 0 when it was not. */
   readonly recoveredMs: number;
 }
@@ -24,7 +24,7 @@ export const NO_NOTES: RecoveryNotes = {
 };
 
 const VERSION = 1;
-const RECOVERED = ['', 'by-recovery-key', 'from-previous'] as const;
+const RECOVERED = ['', 'by-recovery-key', 'from-previous', 'older-copy'] as const;
 
 export function encodeRecoveryNotes(notes: RecoveryNotes): Buffer {
   return Buffer.from(`${JSON.stringify({ version: VERSION, ...notes }, null, 2)}\n`);

@@ -116,6 +116,18 @@ export class StateArchive {
     return this.#stage((changes) => changes.set(name, bytes === undefined ? undefined : copyOf(bytes)));
   }
 
+  /** Saves these documents in the place of all there are, and wipes them; durable when it resolves. Throws as `save` does. */
+  async replaceAll(documents: ReadonlyMap<string, Buffer>): Promise<void> {
+    try {
+      await this.#stage((changes) => {
+        for (const name of this.#documents.keys()) changes.set(name, undefined);
+        for (const [name, bytes] of documents) changes.set(name, copyOf(bytes));
+      });
+    } finally {
+      for (const bytes of documents.values()) wipe(bytes);
+    }
+  }
+
   /** Writes the archive as it is, with fresh keys; durable when it resolves. Throws as `save` does. */
   backup(): Promise<void> {
     return this.#stage(() => undefined);
@@ -182,9 +194,14 @@ export class StateArchive {
   }
 
   /** Waits for what is being written, then wipes key and documents; nothing can be saved any more. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.refuse(new EntropyError('state-unwritable', 'the state archive is closed'));
+  }
+
+  /** As `close`: what it holds turned out to be nothing that may be used. */
+  async refuse(because: EntropyError): Promise<void> {
     await this.#queue.settled();
-    this.#refused ??= new EntropyError('state-unwritable', 'the state archive is closed');
+    this.#refused ??= because;
     for (const bytes of this.#documents.values()) wipe(bytes);
     this.#documents.clear();
     this.#key?.wipe();

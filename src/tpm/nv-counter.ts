@@ -14,8 +14,8 @@ const FIRST_INDEX = 0x01800000;
 const INDEX_BITS = 22;
 const N = NV_ATTRIBUTE;
 /**
- * With an empty authorization value everybody who may use the TPM may count on, which harms nobody but himself, and nobody may
- * count back: a TPM gives a new counter more than any counter ever had (part 1, 37.2.7.4).
+ * With an empty authorization value everybody who may use the TPM may count on, which makes a state look older than it is and never the
+ * reverse, and nobody may count back: a TPM gives a new counter more than any counter ever had (part 1, 37.2.7.4).
  */
 const ATTRIBUTES = N.counter | N.ownerWrite | N.authWrite | N.ownerRead | N.authRead | N.noDa;
 const MAXIMUM_PUBLIC_BYTES = 128;

@@ -10,7 +10,7 @@ import type { DurableFiles } from '../../src/durable/durable-files.ts';
 import { failing, SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock, settle } from '../fakes/fake-clock.ts';
 import { SeededStream, seededSource } from '../fakes/seeded-stream.ts';
-import { EventLog, KEY_ENCRYPTION_KEY, openStorage } from './storage-fixture.ts';
+import { EventLog, HEADER_KEY, KEY_ENCRYPTION_KEY, openStorage } from './storage-fixture.ts';
 
 /** The install seed in front of the real storage cache: memory of 64 KiB, storage of 256 KiB, watermark at 20 %. */
 const KIB = 1024;
@@ -26,7 +26,7 @@ function dependencies(files: DurableFiles, events = new EventLog()) {
   return {
     files,
     random: seededSource(`install seed ${lives++}`),
-    keyEncryptionKey: KEY_ENCRYPTION_KEY,
+    keys: { headerKey: HEADER_KEY, pageKeys: [KEY_ENCRYPTION_KEY] },
     events,
     counters: new Counters(),
   };

@@ -13,6 +13,8 @@ export class FakeSegmentStore implements SegmentStore {
   letGo: (() => void) | undefined;
   readonly voided: number[] = [];
   probes = 0;
+  spentSegments = 0;
+  readonly rekeyed: Uint8Array[] = [];
   closed = 0;
   stopRoom = Infinity;
   readonly #segmentBytes: number;
@@ -88,6 +90,12 @@ export class FakeSegmentStore implements SegmentStore {
       commit: () => void (this.capacityBytes = sizes.capacityBytes),
       abort: () => undefined,
     });
+  }
+
+  rekey(key: Uint8Array): Promise<void> {
+    if (this.refusing !== 'nothing') return Promise.reject(this.#fail());
+    this.rekeyed.push(key.slice());
+    return Promise.resolve();
   }
 
   probe(): Promise<boolean> {

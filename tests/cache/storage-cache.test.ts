@@ -279,7 +279,7 @@ test('refuses what is no origin, no key and no size', async () => {
     const error = await openStorage(new SimulatedFiles(), options).catch((reason: unknown) => reason);
     assert.instance(error, RangeError);
   };
-  await refused({ key: Buffer.alloc(31) });
+  await refused({ keys: [Buffer.alloc(31)] });
   await refused({ capacityBytes: 0 });
   await refused({ reserveBytes: -1 });
   await refused({ capacityBytes: 2 ** 40 });

@@ -251,7 +251,7 @@ for (const [what, change] of Object.entries(NEWER)) {
 }
 
 test('another key-encryption key opens nothing', async () => {
-  const { cache, tags } = await opened(await fourSegments(), { key: Buffer.alloc(32, 'x') });
+  const { cache, tags } = await opened(await fourSegments(), { headerKey: Buffer.alloc(32, 'x') });
   assert.equal([tags, cache.found.setAside], [[], ['segments.damaged', 'keys.damaged']]);
 });
 

@@ -16,6 +16,7 @@ export const SURE_BYTES = 421;
 /** A page of two keys takes two places of 4 KiB. */
 export const PAGE_BYTES = 8192;
 export const KEY_ENCRYPTION_KEY = Buffer.alloc(32, 'k');
+export const HEADER_KEY = Buffer.alloc(32, 'h');
 export const ORIGIN: Origin = { feeder: 1, rateUnits: 4096 };
 
 export class EventLog implements EventSink {
@@ -33,7 +34,9 @@ export class EventLog implements EventSink {
 export interface OpenOptions extends Partial<StorageCacheOptions> {
   readonly segments?: number;
   readonly reserveSegments?: number;
-  readonly key?: Uint8Array;
+  /** Key-encryption keys, the one in force first. */
+  readonly keys?: readonly Uint8Array[];
+  readonly headerKey?: Uint8Array;
   readonly events?: EventSink;
   readonly counters?: Counters;
 }
@@ -42,7 +45,15 @@ let lives = 0;
 
 /** A small cache: four segments and a reserve of none, unless told otherwise. Each opening draws other keys. */
 export function openStorage(files: DurableFiles, options: OpenOptions = {}): Promise<StorageCache> {
-  const { segments = 4, reserveSegments = 0, key, events, counters, ...rest } = options;
+  const {
+    segments = 4,
+    reserveSegments = 0,
+    keys,
+    headerKey = HEADER_KEY,
+    events,
+    counters,
+    ...rest
+  } = options;
   return StorageCache.open(
     {
       directory: 'cache',
@@ -54,7 +65,7 @@ export function openStorage(files: DurableFiles, options: OpenOptions = {}): Pro
     {
       files,
       random: seededSource(`storage ${lives++}`),
-      keyEncryptionKey: key ?? KEY_ENCRYPTION_KEY,
+      keys: { headerKey, pageKeys: [...(keys ?? [KEY_ENCRYPTION_KEY])] },
       events: events ?? new EventLog(),
       counters: counters ?? new Counters(),
     },

@@ -68,6 +68,7 @@ export class SimulatedDisk {
     switch (operation.kind) {
       case 'change':
         this.#pending.push(operation.change);
+        this.#inodes = Math.max(this.#inodes, ...inodesIn(operation.change));
         applyTo(operation.change, this.#files, this.#directories);
         break;
       case 'sync-file':
@@ -131,6 +132,12 @@ export class SimulatedDisk {
     }
     this.#pending = this.#pending.filter((change) => !selects(change));
   }
+}
+
+/** Files that a change names: what is made later is none of them. */
+function inodesIn(change: Change): number[] {
+  if (change.kind !== 'entries') return [change.inode];
+  return change.names.flatMap(([, entry]) => (entry?.kind === 'file' ? [entry.inode] : []));
 }
 
 export function splitPath(path: string): [directory: string, name: string] {

@@ -31,7 +31,7 @@ export async function externalFixture(options: ExternalFixtureOptions) {
     {
       files,
       random: seededSource('cache'),
-      keyEncryptionKey: new Uint8Array(32).fill(7),
+      keys: { headerKey: new Uint8Array(32).fill(5), pageKeys: [new Uint8Array(32).fill(7)] },
       events: SILENT,
       counters: new Counters(),
     },

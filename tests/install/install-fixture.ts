@@ -9,7 +9,7 @@ import type { DurableFiles } from '../../src/durable/durable-files.ts';
 import type { InstallDependencies } from '../../src/install/install.ts';
 import type { Kickstart } from '../../src/install/kickstart.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
-import { dataKey } from '../../src/state/data-key.ts';
+import { cacheKeys } from '../../src/state/cache-key-ring.ts';
 import { Enrolment } from '../../src/state/enrolment.ts';
 import { NoneWrapping } from '../../src/state/root-key.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
@@ -62,8 +62,8 @@ export async function openArea(
   seedBytes: number,
   events: EventSink = SILENT,
 ): Promise<StorageCache> {
-  const keyEncryptionKey = await dataKey('cache-key', parts);
-  return openInstallSeed({ seedBytes, geometry: SMALL }, { ...parts, events, keyEncryptionKey });
+  const keys = await cacheKeys(parts);
+  return openInstallSeed({ seedBytes, geometry: SMALL }, { ...parts, events, keys });
 }
 
 /** What a kickstart says; the seed is a copy. */

@@ -1,20 +1,23 @@
-import * as assert from 'uvu/assert';
-import { isEntropyError, type ErrorCode } from '../src/base/errors.ts';
+import { isEntropyError, messageOf, type EntropyError, type ErrorCode } from '../src/base/errors.ts';
 
 /** Passes when the work is refused with this code, and gives the error for further looks. */
-export async function rejectsWith(work: Promise<unknown>, code: ErrorCode): Promise<Error> {
+export async function rejectsWith(work: Promise<unknown>, code: ErrorCode): Promise<EntropyError> {
   const outcome = await work.then(
     () => undefined,
     (error: unknown) => error,
   );
-  assert.ok(outcome instanceof Error, `expected ${code}, and nothing was refused`);
-  assert.ok(isEntropyError(outcome, code), `expected ${code}, got ${outcome.stack ?? outcome.message}`);
-  return outcome;
+  return expected(outcome, code);
 }
 
 /** The same for work that is done at once. */
-export function throwsWith(work: () => unknown, code: ErrorCode): void {
-  assert.throws(work, (error: unknown) => isEntropyError(error, code));
+export function throwsWith(work: () => unknown, code: ErrorCode): EntropyError {
+  let outcome: unknown;
+  try {
+    work();
+  } catch (error) {
+    outcome = error;
+  }
+  return expected(outcome, code);
 }
 
 /**
@@ -23,4 +26,10 @@ export function throwsWith(work: () => unknown, code: ErrorCode): void {
  */
 export function isA(kind: ErrorConstructor): (error: unknown) => boolean {
   return (error) => error instanceof kind;
+}
+
+function expected(outcome: unknown, code: ErrorCode): EntropyError {
+  if (outcome === undefined) throw new Error(`expected ${code}, and nothing was refused`);
+  if (isEntropyError(outcome, code)) return outcome;
+  throw new Error(`expected ${code}, got ${messageOf(outcome)}`, { cause: outcome });
 }

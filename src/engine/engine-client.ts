@@ -4,7 +4,13 @@ import { EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { Log } from '../base/log.ts';
 import type { Feed } from '../kernel/pool-feeder.ts';
-import type { EngineCallName, EngineCalls, EngineMessage, EngineRequest } from './engine-messages.ts';
+import type {
+  EngineCallName,
+  EngineCalls,
+  EngineMessage,
+  EngineRequest,
+  Refusal,
+} from './engine-messages.ts';
 import { TurnBatch } from './turn-batch.ts';
 
 /** A worker thread, or one end of a message channel in a test. What is sent in one turn of the loop goes together, both ways. */
@@ -144,11 +150,11 @@ export class EngineClient {
         this.#state = 'running';
         return this.#started.resolve(message.runningMask);
       case 'start-failed':
-        return this.#started.reject(new EntropyError(message.code, message.detail));
+        return this.#started.reject(errorOf(message));
       case 'answer':
         return this.#take(message.id)?.resolve(message.answer as never);
       case 'refused':
-        return this.#take(message.id)?.reject(new EntropyError(message.code, message.detail));
+        return this.#take(message.id)?.reject(errorOf(message));
       case 'event':
         return this.#events.emit(message.event, message.detail);
       case 'fed':
@@ -176,6 +182,10 @@ export class EngineClient {
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error);
     if (lost) this.#onLost(because);
   }
+}
+
+function errorOf({ code, detail, members }: Refusal): EntropyError {
+  return new EntropyError(code, detail, { members });
 }
 
 /** Buffers that go with a request are moved, not copied. */

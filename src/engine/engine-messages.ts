@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../base/errors.ts';
+import type { ErrorCode, ErrorMembers } from '../base/errors.ts';
 import type { EventDetail, EventId } from '../base/events.ts';
 import type { Log, LogFields } from '../base/log.ts';
 import type { FrameVerdict, SourceName } from '../base/names.ts';
@@ -87,12 +87,19 @@ export type EngineRequest = {
   };
 }[EngineCallName];
 
+/** An error on its way between the threads. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly members: ErrorMembers;
+}
+
 /** What the engine thread sends: answers to requests, and what happened by itself. */
 export type EngineMessage =
   | { readonly kind: 'started'; readonly runningMask: number }
-  | { readonly kind: 'start-failed'; readonly code: ErrorCode; readonly detail: string }
+  | ({ readonly kind: 'start-failed' } & Refusal)
   | { readonly kind: 'answer'; readonly id: number; readonly answer: EngineCalls[EngineCallName]['answer'] }
-  | { readonly kind: 'refused'; readonly id: number; readonly code: ErrorCode; readonly detail: string }
+  | ({ readonly kind: 'refused'; readonly id: number } & Refusal)
   | { readonly kind: 'event'; readonly event: EventId; readonly detail: EventDetail }
   | { readonly kind: 'fed'; readonly feed: Feed }
   /** Room in the caches changed by itself: bytes were drawn. */

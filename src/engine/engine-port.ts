@@ -7,6 +7,7 @@ import type {
   EngineRequest,
   ReceiveAnswer,
   ReceivedFrame,
+  Refusal,
 } from './engine-messages.ts';
 
 /** The end of a message channel that the engine thread holds. What is sent in one turn of the loop goes together, both ways. */
@@ -119,8 +120,9 @@ function movedWith(answer: EngineCalls[EngineCallName]['answer']): ArrayBuffer[]
   return typeof answer === 'object' && answer !== null && 'buffer' in answer ? [answer.buffer] : [];
 }
 
-/** What may leave the thread of an error: a code and a detail. */
-export function refusal(error: unknown): Pick<EngineMessage & { kind: 'refused' }, 'code' | 'detail'> {
-  if (error instanceof EntropyError) return { code: error.code, detail: error.message };
-  return { code: 'internal', detail: messageOf(error) };
+/** What may leave the thread of an error. */
+export function refusal(error: unknown): Refusal {
+  if (error instanceof EntropyError)
+    return { code: error.code, detail: error.message, members: error.members };
+  return { code: 'internal', detail: messageOf(error), members: {} };
 }

@@ -1,12 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
-import { EntropyError } from '../base/errors.ts';
+import { EntropyError, type ErrorMembers } from '../base/errors.ts';
 import type { PerSource } from '../base/names.ts';
 import {
   BITS_PER_BYTE,
   CREDIT_UNITS_PER_BIT,
   FULL_ENTROPY_INPUT_BITS,
   FULL_ENTROPY_INPUT_UNITS,
+  MS_PER_SECOND,
 } from '../base/units.ts';
 import { OUTPUT_BYTES_PER_SEED } from '../mixer/mixer.ts';
 import { ServedBudget, type ServedBudgetOptions } from '../policy/budget.ts';
@@ -131,6 +132,15 @@ export class ServedDraw {
     return 0;
   }
 
+  /** When the budget allows another seed, in whole seconds; nothing when another reason refused, or when it never does. */
+  #retry(): ErrorMembers {
+    if (this.#refusedBy !== 'served-budget-spent') return {};
+    const waitMs = this.#budget.waitMs(FULL_ENTROPY_INPUT_BITS, this.#clock.monotonicMs());
+    return Number.isFinite(waitMs)
+      ? { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / MS_PER_SECOND)) }
+      : {};
+  }
+
   #refusal(fresh: boolean): EntropyError {
     if (!this.#gate.open) return new EntropyError('gate-closed', this.#gate.state().reason ?? 'closed');
     if (fresh) {
@@ -139,7 +149,7 @@ export class ServedDraw {
         'no source in the mask is sampled on demand: what is cached arrived before the request',
       );
     }
-    return new EntropyError(this.#refusedBy, WHY_REFUSED[this.#refusedBy]);
+    return new EntropyError(this.#refusedBy, WHY_REFUSED[this.#refusedBy], { members: this.#retry() });
   }
 }
 

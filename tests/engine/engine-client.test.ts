@@ -103,6 +103,21 @@ test('at most 64 requests wait; the next is refused at once and counted', async 
   assert.is(clock.pendingTimers, 0);
 });
 
+test('what a program reads of an error crosses the threads with it', async () => {
+  const { clientEnd, engineEnd } = channel();
+  const { client } = clientOver(clientEnd);
+  engineEnd.onRequests((requests) => {
+    for (const { id } of requests) {
+      const members = { retryAfterSeconds: 5 };
+      engineEnd.post({ kind: 'refused', id, code: 'served-budget-spent', detail: 'for now', members });
+    }
+  });
+  engineEnd.post({ kind: 'started', runningMask: 8 });
+  await client.started();
+  const refused = await rejectsWith(client.call('report'), 'served-budget-spent');
+  assert.equal(refused.members, { retryAfterSeconds: 5 });
+});
+
 test('an engine that does not answer is given up after ten seconds', async () => {
   const { clientEnd, engineEnd } = channel();
   const { client, clock } = clientOver(clientEnd);
@@ -138,7 +153,12 @@ test('a stop is asked for once, wipes the mixer, and is no loss', async () => {
 test('what kept the engine from starting reaches who waits for it', async () => {
   const { clientEnd, engineEnd } = channel();
   const { client, lost } = clientOver(clientEnd);
-  engineEnd.post({ kind: 'start-failed', code: 'module-digest-mismatch', detail: 'mixer.simd.wasm' });
+  engineEnd.post({
+    kind: 'start-failed',
+    code: 'module-digest-mismatch',
+    detail: 'mixer.simd.wasm',
+    members: {},
+  });
   engineEnd.close();
   await rejectsWith(client.started(), 'module-digest-mismatch');
   await settle();

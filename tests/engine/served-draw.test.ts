@@ -85,9 +85,17 @@ test('the refusal says what kept the bytes back: first the budget, then the rese
 
 test('a limit of 0 serves nothing that costs external entropy; a new limit counts at once', async () => {
   const { engine, clock } = await openAt(8, 32 * KIB, 0);
-  throwsWith(() => engine.serve(new Uint8Array(32), false), 'served-budget-spent');
-  engine.served.configure({ bitsPerSecond: 512 });
-  await clock.advance(1250);
+  const never = throwsWith(() => engine.serve(new Uint8Array(32), false), 'served-budget-spent');
+  assert.equal(never.members, {});
+  engine.served.configure({ bitsPerSecond: 64 });
+  // The first output takes two seeds, of 320 bits each; what is told is when there will be the next.
+  for (const retryAfterSeconds of [5, 5]) {
+    const later = throwsWith(() => engine.serve(new Uint8Array(32), false), 'served-budget-spent');
+    assert.equal(later.members, { retryAfterSeconds });
+    await clock.advance(4_000);
+    throwsWith(() => engine.serve(new Uint8Array(32), false), 'served-budget-spent');
+    await clock.advance(1_000);
+  }
   engine.serve(new Uint8Array(32), false);
 });
 

@@ -39,6 +39,7 @@ const EXAMPLES: Partial<Record<RouteName, Example>> = {
   setPassword: { params: { name: 'svc' }, more: `${BYTES} --data-binary @password` },
   setRole: { params: { name: 'svc' }, more: json('{"role": "ReadOnly"}') },
   removeAccount: { params: { name: 'svc' } },
+  setPassphrase: { more: `${BYTES} --data-binary @password` },
   changeEncryption: { more: json('{"mode": "NONE"}') },
   sendEntropy: {
     more: `${BYTES} -H 'Entropy-Sequence: 1' -H 'Accept: application/json' --data-binary @entropy.bin`,

@@ -14,6 +14,16 @@ export const ENCRYPTION_EVENTS = {
     'notice',
     'The configuration no longer needs the installed files to be those that were built.',
   ),
+  'configenc.passphrase.set': event(
+    'notice',
+    'A passphrase is joined into the configuration archive: from now on it does not open without it. Key and recovery key are new.',
+    'Start the daemon with it from now on: --passphrase-file FILE, or the credential entropy-mixer.passphrase. List and keep the recovery key.',
+  ),
+  'configenc.passphrase.remove': event(
+    'alert',
+    'The passphrase was removed: the configuration archive is in mode NONE again, obfuscation and not protection.',
+    'Whoever gets the disk reads all of it. If that was not meant: `entropyctl system settings encryption passphrase set`.',
+  ),
   'encryption.mode.none': event(
     'warning',
     'The TPM cannot be used, so the new configuration is in mode NONE: obfuscation, not protection.',
@@ -26,7 +36,7 @@ export const ENCRYPTION_EVENTS = {
   ),
   'state.sealed-away': event(
     'alert',
-    'The TPM does not give the key of the configuration; the daemon runs without it, on defaults and flags, and what is stored is kept as it is.',
+    'TPM or passphrase do not give the key of the configuration; the daemon runs without it, on defaults and flags, and what is stored is kept as it is.',
     'See `entropyctl mixer explain` with the code in the detail. If the change was meant: `entropyd recover`, then seal again.',
   ),
   'state.older': event(

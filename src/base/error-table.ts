@@ -1,6 +1,7 @@
 import { ACCESS_ERRORS } from './access-errors.ts';
 import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
 import { INSTALL_ERRORS } from './install-errors.ts';
+import { PASSPHRASE_ERRORS } from './passphrase-errors.ts';
 import { RECOVERY_ERRORS } from './recovery-errors.ts';
 import { TPM_ERRORS } from './tpm-errors.ts';
 
@@ -552,6 +553,7 @@ export const ERRORS = {
     'The file was written by a newer version of this software.',
     'Run that version, or start with another --state-dir.',
   ),
+  ...PASSPHRASE_ERRORS,
   ...RECOVERY_ERRORS,
   ...INSTALL_ERRORS,
   'runtime-dir-unusable': entry(

@@ -4,6 +4,7 @@ import { type ErrorCode, EntropyError, messageOf } from './errors.ts';
 
 /** Permissions that let anybody but the owner at the file. */
 const OTHERS = 0o077;
+const GROUP_READ = 0o040;
 
 /**
  * The bytes of a file that holds a key or a PIN; the caller wipes them.
@@ -11,13 +12,18 @@ const OTHERS = 0o077;
  * @throws EntropyError key-file-exposed when anybody but its owner may read or write it; unreadable (the code that the caller names) when it
  * cannot be read, is no regular file, or is longer than maximumBytes
  */
-export function readSecretFile(path: string, maximumBytes: number, unreadable: ErrorCode): Buffer {
+export function readSecretFile(
+  path: string,
+  maximumBytes: number,
+  unreadable: ErrorCode,
+  { mayGroupRead = false }: { readonly mayGroupRead?: boolean } = {},
+): Buffer {
   const descriptor = opened(path, unreadable);
   const bytes = Buffer.alloc(maximumBytes + 1);
   try {
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) throw new EntropyError(unreadable, `${path} is no regular file`);
-    if ((stats.mode & OTHERS) !== 0) {
+    if ((stats.mode & (mayGroupRead ? OTHERS & ~GROUP_READ : OTHERS)) !== 0) {
       const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
       throw new EntropyError(
         'key-file-exposed',

@@ -29,6 +29,7 @@ import { changeOf, entropydSettings } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow, installSeedRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
+import { removePassphrase, setPassphrase } from './passphrase-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import { escrowRecovery, recoveryKey, rotateRecovery } from './recovery-actions.ts';
 import * as rows from './rows.ts';
@@ -113,6 +114,10 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return changeEncryption(invocation, surroundings);
     case 'checkSeal':
       return checkSeal(invocation, surroundings);
+    case 'setPassphrase':
+      return setPassphrase(invocation, surroundings);
+    case 'removePassphrase':
+      return removePassphrase(surroundings);
     case 'kernelSettings':
       return kernelSettings(invocation, surroundings);
     case 'entropydSettings':

@@ -4,10 +4,12 @@ import { ROUTES } from '../contract/routes.ts';
 import { optionalTextOf, succeeded, type Answer, type Surroundings } from './answer.ts';
 import type { Invocation } from './command-line.ts';
 
-/** The three rows that esxcli prints. */
+/** The three rows that esxcli prints, and whether a passphrase is joined. */
 export async function encryption(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
-  const { mode, requireExecInstalledOnly, requireSecureBoot } = await client.call(ROUTES.encryption);
-  return succeeded(invocation, { mode, requireExecInstalledOnly, requireSecureBoot });
+  const { mode, requireExecInstalledOnly, requireSecureBoot, passphrase } = await client.call(
+    ROUTES.encryption,
+  );
+  return succeeded(invocation, { mode, requireExecInstalledOnly, requireSecureBoot, passphrase });
 }
 
 /** Prints nothing, as esxcli does; what is in force from now on is said on the other stream. */

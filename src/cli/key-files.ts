@@ -102,19 +102,36 @@ const CARRIAGE_RETURN = 0x0d;
  * The one line of a file that holds a secret, without its end: the caller wipes it. A regular file must be its owner's alone; a pipe or
  * a terminal is read up to its end. Throws `key-file-exposed`, `usage` for more than a line or too long a one, `input-failed`.
  */
-export function readSecretLine({ workingDirectory, name }: SecretPlace, maximumBytes: number): Uint8Array {
+export function readSecretLine(place: SecretPlace, maximumBytes: number): Uint8Array {
+  // With room for the end of the line.
+  const read = readSecret(place, maximumBytes + 2);
+  try {
+    let lengthBytes = read.length;
+    if (lengthBytes > 0 && read[lengthBytes - 1] === LINE_FEED) lengthBytes--;
+    if (lengthBytes > 0 && read[lengthBytes - 1] === CARRIAGE_RETURN) lengthBytes--;
+    if (lengthBytes > maximumBytes || read.subarray(0, lengthBytes).includes(LINE_FEED))
+      throw new EntropyError('usage', `${place.name} holds more than one line of ${maximumBytes} bytes`);
+    return read.slice(0, lengthBytes);
+  } finally {
+    wipe(read);
+  }
+}
+
+/**
+ * A file that holds a secret, as it is: the caller wipes it. A regular file must be its owner's alone; a pipe or a terminal is read up
+ * to its end. Throws `key-file-exposed`, `usage` for more than that many bytes, `input-failed`.
+ */
+export function readSecret({ workingDirectory, name }: SecretPlace, maximumBytes: number): Uint8Array {
   const descriptor = openSecret(path.resolve(workingDirectory, name), name);
-  // With room for the end of the line, and one byte more, so that what is longer is seen to be.
-  const read = new Uint8Array(maximumBytes + 3);
+  // One byte more, so that what is longer is seen to be.
+  const read = new Uint8Array(maximumBytes + 1);
   try {
     const stats = fstatSync(descriptor);
     if (stats.isFile() && (stats.mode & OTHERS) !== 0)
       throw new EntropyError('key-file-exposed', `${name} can be read or written by others than its owner`);
-    let lengthBytes = readUpTo(descriptor, read);
-    if (lengthBytes > 0 && read[lengthBytes - 1] === LINE_FEED) lengthBytes--;
-    if (lengthBytes > 0 && read[lengthBytes - 1] === CARRIAGE_RETURN) lengthBytes--;
-    if (lengthBytes > maximumBytes || read.subarray(0, lengthBytes).includes(LINE_FEED))
-      throw new EntropyError('usage', `${name} holds more than one line of ${maximumBytes} bytes`);
+    const lengthBytes = readUpTo(descriptor, read);
+    if (lengthBytes > maximumBytes)
+      throw new EntropyError('usage', `${name} holds more than ${maximumBytes} bytes`);
     return read.slice(0, lengthBytes);
   } finally {
     wipe(read);

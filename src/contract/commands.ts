@@ -13,6 +13,7 @@ import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { INSTALL_SEED_COMMANDS } from './install-seed.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import { KERNEL_COMMANDS } from './kernel-commands.ts';
+import { PASSPHRASE_COMMANDS, PASSPHRASE_NAMESPACES } from './passphrase-commands.ts';
 import { BACKUP_COMMANDS, RECOVERY_COMMANDS, RECOVERY_NAMESPACES } from './recovery-commands.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
 import { SHAPES } from './shapes.ts';
@@ -92,6 +93,7 @@ export const NAMESPACES = {
   'system permission': 'What accounts may do',
   'system settings': 'Settings of the host',
   ...ENCRYPTION_NAMESPACES,
+  ...PASSPHRASE_NAMESPACES,
   ...RECOVERY_NAMESPACES,
   'system settings kernel': 'Settings that take effect at the next start',
 } as const satisfies Record<string, string>;
@@ -294,6 +296,7 @@ export const COMMANDS = {
     output: null,
   },
   ...ENCRYPTION_COMMANDS,
+  ...PASSPHRASE_COMMANDS,
   ...ENTROPYD_COMMANDS,
   ...KERNEL_COMMANDS,
   ...ACCESS_COMMANDS,

@@ -24,6 +24,10 @@ export interface EncryptionControl {
   report(): EncryptionReport;
   /** All that is asked for is done, or nothing is. */
   change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport>;
+  /** Joins these bytes of a passphrase file into mode NONE, or others in their place; the caller wipes them. */
+  setPassphrase(content: Uint8Array, peer: Peer): Promise<EncryptionReport>;
+  /** From protection back to obfuscation. */
+  removePassphrase(peer: Peer): Promise<EncryptionReport>;
   /** Opens what is on disk once more, and tells what came of it. */
   check(): Promise<SealCheck>;
 }

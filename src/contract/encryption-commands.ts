@@ -10,7 +10,7 @@ export const ENCRYPTION_NAMESPACES = {
 
 export const SEAL_NAMESPACES = { 'mixer seal': 'What the configuration is sealed to' } as const;
 
-/** Fields in the order, and under the labels, that esxcli prints. */
+/** Fields in the order, and under the labels, that esxcli prints, and then our own. */
 const ENCRYPTION: OutputShape = {
   struct: 'EncryptionSettings',
   kind: 'object',
@@ -19,6 +19,7 @@ const ENCRYPTION: OutputShape = {
     text('mode', 'Mode'),
     truth('requireExecInstalledOnly', 'Require Executables Only From Installed VIBs'),
     truth('requireSecureBoot', 'Require Secure Boot'),
+    truth('passphrase', 'Passphrase Joined'),
   ],
 };
 

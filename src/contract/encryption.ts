@@ -16,6 +16,10 @@ export const EncryptionReportSchema = Type.Object(
       description: 'It opens only when the installed files are those that were built',
     }),
     requireSecureBoot: Type.Boolean({ description: 'It opens only when Secure Boot is on' }),
+    passphrase: Type.Boolean({
+      description:
+        'A passphrase is joined in: mode NONE is then protection as good as the passphrase, and obfuscation without it',
+    }),
     pcrs: Type.Array(Type.Integer(), { description: 'PCRs of the policy, in order; empty in mode NONE' }),
   },
   closed,

@@ -17,6 +17,7 @@ import {
   StatusReportSchema,
 } from './outputs.ts';
 import { ConfigurationChangeSchema } from './parameters.ts';
+import { PASSPHRASE_ROUTES } from './passphrase-routes.ts';
 import { RECOVERY_ROUTES } from './recovery-routes.ts';
 import { bare, route } from './route.ts';
 import { closed } from './schema-parts.ts';
@@ -195,6 +196,7 @@ export const ROUTES = {
     },
   ),
   ...ENCRYPTION_ROUTES,
+  ...PASSPHRASE_ROUTES,
   ...EXTERNAL_ROUTES,
   ...ACCESS_ROUTES,
   ...RECOVERY_ROUTES,

@@ -204,6 +204,7 @@ export class Daemon {
     const encryption = new EncryptionDesk({
       archive: state.archive,
       sealing: state.encryption.sealing,
+      none: state.encryption.none,
       installation: state.encryption.installation,
       secureBoot: () => state.encryption.secureBoot(),
       events: bus,

@@ -17,9 +17,10 @@ export interface OpenArchiveDependencies {
 }
 
 /**
- * The archive in its own mode, or a new one in the mode that the options choose: a sealed one is on disk before anything goes on.
+ * The archive in its own mode, or a new one in the mode that the options choose: one that is protected is on disk before anything goes on.
  *
- * @throws EntropyError installation-altered for an archive that asks for installed files, and what keeps a TPM from being used that must be
+ * @throws EntropyError installation-altered for an archive that asks for installed files, and what keeps a TPM or a
+ *   passphrase from being used that must be
  */
 export async function openArchive(dependencies: OpenArchiveDependencies): Promise<StateArchive> {
   const { files, encryption } = dependencies;
@@ -29,7 +30,8 @@ export async function openArchive(dependencies: OpenArchiveDependencies): Promis
   if (found !== undefined) return refuseAltered(await open(found));
   const mode = await encryption.modeOfNew();
   const archive = await open(mode);
-  if (mode === 'NONE' || archive.refused !== undefined) return archive;
+  const isObfuscated = mode === 'NONE' && !encryption.isPassphraseGiven;
+  if (isObfuscated || archive.refused !== undefined) return archive;
   await archive.backup();
   return archive;
 }

@@ -3,6 +3,7 @@ import { EntropyError, messageOf } from '../base/errors.ts';
 import { DEFAULT_VENDOR_POLICY, VENDOR_POLICY_NAMES } from '../state/tpm-vendor-policy.ts';
 import { DEFAULT_TPM, type EncryptionOptions } from './state-encryption.ts';
 import { EFI_VARIABLES } from '../hardware/secure-boot.ts';
+import { passphrasePlace, PASSPHRASE_CREDENTIAL } from './passphrase-place.ts';
 import { type Environment, runtimeDirectory, stateDirectory } from '../contract/directories.ts';
 import {
   type ParameterKey,
@@ -113,7 +114,7 @@ export function parseCommandLine(
       listen: text(values.listen, defaults.listen),
       tls: tlsOptions(values),
       installFile: installFile(values, uid),
-      encryption: encryptionOptions(values),
+      encryption: encryptionOptions(values, environment),
       flags: parameterFlags(values),
       logFormat: oneOf('--log-format', text(values['log-format'], 'text'), ['text', 'json']),
       logLevel: oneOf('--log-level', text(values['log-level'], 'info'), LOG_LEVELS),
@@ -160,6 +161,10 @@ Options:
         The TPM: ${DEFAULT_TPM} if nothing is named, or swtpm:SOCKET for a software TPM.
   --tpm-vendor-policy=${VENDOR_POLICY_NAMES.join('|')}
         TPMs that are not used, by manufacturer and model. Default ${DEFAULT_VENDOR_POLICY}.
+  --passphrase-file=FILE
+        A passphrase, 8 to 1,024 bytes in a file of mode 0600, joined into a new archive of mode NONE, which is protection then; an archive
+        that has one opens by it. Without the option: the systemd credential ${PASSPHRASE_CREDENTIAL}, if there is one. An archive that has
+        none gets it by \`entropyctl system settings encryption passphrase set\`.
   --verify-installation
         Compares the installed files with the manifest of their build first, and does not start when one was changed.
   --log-format=text|json, --log-level=debug|info|warn|error
@@ -201,6 +206,7 @@ function parsed(argv: readonly string[]): Values {
         'encryption-mode': string,
         tpm: string,
         'tpm-vendor-policy': string,
+        'passphrase-file': string,
         'verify-installation': boolean,
         'efi-variables': string,
         'log-format': string,
@@ -253,7 +259,7 @@ function tlsOptions(values: Values): TlsOptions | undefined {
 }
 
 /** --efi-variables is for tests and stays out of the help. */
-function encryptionOptions(values: Values): EncryptionOptions {
+function encryptionOptions(values: Values, environment: Environment): EncryptionOptions {
   return {
     mode: oneOf('--encryption-mode', text(values['encryption-mode'], 'none'), ['none', 'tpm', 'auto']),
     tpm: values.tpm === undefined ? undefined : text(values.tpm, DEFAULT_TPM),
@@ -262,6 +268,7 @@ function encryptionOptions(values: Values): EncryptionOptions {
       text(values['tpm-vendor-policy'], DEFAULT_VENDOR_POLICY),
       VENDOR_POLICY_NAMES,
     ),
+    passphrase: passphrasePlace(optionalText(values['passphrase-file']), environment),
     verifyInstallation: values['verify-installation'] === true,
     efiVariables:
       values['efi-variables'] === undefined ? undefined : text(values['efi-variables'], EFI_VARIABLES),

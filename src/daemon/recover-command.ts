@@ -38,7 +38,9 @@ Options:
                              accounts and tokens gone: they may have been revoked since. Opens by its mode, or
                              by a recovery key that is given.
   --ask                      With --previous: ask for the recovery key on the terminal.
-  --to=none|tpm              Wrap the key by this mode instead of the archive's own, as when there is no TPM any more.
+  --passphrase-file=FILE     Where a passphrase was joined into mode NONE: the one to open by from now on.
+  --to=none|tpm              Wrap the key by this mode instead of the archive's own, as when there is no TPM any more. none without
+                             --passphrase-file gives the protection up.
   --state-dir=DIR and what else says where the archive and its key are: as for entropyd.
 
 Afterwards: restart the host, so that no trace of the key stays in memory, then

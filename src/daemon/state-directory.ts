@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import type { EntropyError } from '../base/errors.ts';
+import type { EntropyError, ErrorCode } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { StateReport } from '../contract/outputs.ts';
@@ -66,6 +66,19 @@ export interface StateOptions {
 
 const LEDGER_RECORDS = 4096;
 
+/** What says that the key is elsewhere, and nothing against the archive. */
+const WITHOUT_PASSPHRASE: readonly ErrorCode[] = [
+  'passphrase-needed',
+  'passphrase-wrong',
+  'passphrase-unreadable',
+  'passphrase-refused',
+  'key-file-exposed',
+];
+
+function isSealedAwayBy(code: ErrorCode): boolean {
+  return code.startsWith('tpm-') || WITHOUT_PASSPHRASE.includes(code);
+}
+
 /**
  * @throws EntropyError runtime-dir-unusable, state-in-use, installation-altered, and what keeps a TPM that must be used from being used; a
  *   refused archive is told and goes on
@@ -84,7 +97,7 @@ export async function openState(
   onStop(() => accounts.close());
   await firstStart?.(store);
   const config = ConfigStore.open({ flags, file: {} }, { archive });
-  const isSealedAway = archive.refused?.code.startsWith('tpm-') === true;
+  const isSealedAway = archive.refused !== undefined && isSealedAwayBy(archive.refused.code);
   if (config.refused !== undefined) {
     const { code, message } = config.refused;
     events.emit(isSealedAway ? 'state.sealed-away' : 'state.refused', { code, because: message });

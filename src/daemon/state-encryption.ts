@@ -5,6 +5,7 @@ import type { RandomSource } from '../base/random.ts';
 import { EFI_VARIABLES, readSecureBoot, type SecureBoot } from '../hardware/secure-boot.ts';
 import { DowngradeGuard } from '../state/downgrade-guard.ts';
 import type { Installation } from '../state/installation.ts';
+import { readPassphrase, type PassphrasePlace } from './passphrase-place.ts';
 import { NoneWrapping, type KeyWrapping } from '../state/root-key.ts';
 import { SECURE_BOOT_PCR } from '../state/seal-fields.ts';
 import { TpmGeneration } from '../state/tpm-generation.ts';
@@ -21,6 +22,8 @@ export interface EncryptionOptions {
   /** Undefined: DEFAULT_TPM, used only where the mode or the archive asks for it. */
   readonly tpm: string | undefined;
   readonly vendorPolicy: VendorPolicy;
+  /** Joined into a new archive of mode NONE, and what an existing one opens by. */
+  readonly passphrase: PassphrasePlace | undefined;
   /** The installed files are verified at start, whatever the archive asks. */
   readonly verifyInstallation: boolean;
   /** Where the firmware's variables are; another place in tests. */
@@ -32,6 +35,7 @@ export const WITHOUT_SEALING: EncryptionOptions = {
   mode: 'none',
   tpm: undefined,
   vendorPolicy: DEFAULT_VENDOR_POLICY,
+  passphrase: undefined,
   verifyInstallation: false,
   efiVariables: undefined,
 };
@@ -49,6 +53,7 @@ export class StateEncryption {
   readonly sealing: TpmWrapping;
   /** Counts the generations of the caches' key, in mode TPM. */
   readonly generation: TpmGeneration;
+  readonly none: NoneWrapping;
   readonly wrappings: readonly KeyWrapping[];
   readonly #options: EncryptionOptions;
   readonly #dependencies: StateEncryptionDependencies;
@@ -73,13 +78,22 @@ export class StateEncryption {
       },
     );
     this.generation = new TpmGeneration({ subject }, { openTpm });
-    const none = new NoneWrapping({ random });
+    const { passphrase } = options;
+    this.none = new NoneWrapping({
+      random,
+      ...(passphrase !== undefined && { passphrase: () => readPassphrase(passphrase) }),
+    });
     // Who says none and names no TPM has none: a scratch instance never looks at the host's.
     const isTpmMeant = options.mode !== 'none' || options.tpm !== undefined;
     this.wrappings = [
-      isTpmMeant ? new DowngradeGuard({ subject }, { inner: none, openTpm }) : none,
+      isTpmMeant ? new DowngradeGuard({ subject }, { inner: this.none, openTpm }) : this.none,
       this.sealing,
     ];
+  }
+
+  /** Whether this start was given a passphrase. */
+  get isPassphraseGiven(): boolean {
+    return this.#options.passphrase !== undefined;
   }
 
   secureBoot(): Promise<SecureBoot> {

@@ -1,9 +1,12 @@
-import { isEntropyError } from '../base/errors.ts';
+import { wipe } from '../base/bytes.ts';
+import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { EncryptionControl, Peer } from '../contract/control-service.ts';
 import type { EncryptionChange, EncryptionReport, SealCheck } from '../contract/encryption.ts';
 import type { SecureBoot } from '../hardware/secure-boot.ts';
 import type { Installation } from '../state/installation.ts';
+import type { NoneWrapping } from '../state/none-wrapping.ts';
+import { passphraseOf } from '../state/passphrase.ts';
 import { encryptionReport, plannedEncryption } from '../state/seal-plan.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import type { TpmWrapping } from '../state/tpm-wrapping.ts';
@@ -11,6 +14,7 @@ import type { TpmWrapping } from '../state/tpm-wrapping.ts';
 export interface EncryptionDeskDependencies {
   readonly archive: StateArchive;
   readonly sealing: TpmWrapping;
+  readonly none: NoneWrapping;
   readonly installation: Installation;
   readonly secureBoot: () => Promise<SecureBoot>;
   readonly events: EventSink;
@@ -20,6 +24,7 @@ export interface EncryptionDeskDependencies {
 export class EncryptionDesk implements EncryptionControl {
   readonly #archive: StateArchive;
   readonly #sealing: TpmWrapping;
+  readonly #none: NoneWrapping;
   readonly #installation: Installation;
   readonly #secureBoot: () => Promise<SecureBoot>;
   readonly #events: EventSink;
@@ -28,6 +33,7 @@ export class EncryptionDesk implements EncryptionControl {
   constructor(dependencies: EncryptionDeskDependencies) {
     this.#archive = dependencies.archive;
     this.#sealing = dependencies.sealing;
+    this.#none = dependencies.none;
     this.#installation = dependencies.installation;
     this.#secureBoot = dependencies.secureBoot;
     this.#events = dependencies.events;
@@ -35,14 +41,41 @@ export class EncryptionDesk implements EncryptionControl {
 
   report(): EncryptionReport {
     const isSealed = this.#archive.mode === 'TPM';
-    return encryptionReport(isSealed ? 'TPM' : 'NONE', isSealed ? this.#sealing.pcrs : []);
+    return isSealed
+      ? encryptionReport('TPM', this.#sealing.pcrs)
+      : encryptionReport('NONE', [], this.#archive.isProtected);
   }
 
   /** @throws EntropyError encryption-irreversible, encryption-unsatisfied, installation-altered, tpm-…, state-unwritable */
   change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport> {
-    const turn = this.#tail.then(() => this.#change(change, peer));
-    this.#tail = turn.catch(() => undefined);
-    return turn;
+    return this.#inTurn(() => this.#change(change, peer));
+  }
+
+  /** @throws EntropyError passphrase-refused, encryption-unsatisfied, state-unwritable, and what made the archive be refused */
+  setPassphrase(content: Uint8Array, peer: Peer): Promise<EncryptionReport> {
+    return this.#inTurn(async () => {
+      this.#requireNone();
+      const passphrase = passphraseOf(Buffer.from(content.buffer, content.byteOffset, content.length));
+      try {
+        await this.#join(passphrase);
+      } finally {
+        wipe(passphrase);
+      }
+      this.#events.emit('configenc.passphrase.set', { by: peer.name });
+      return this.report();
+    });
+  }
+
+  /** @throws EntropyError encryption-unsatisfied, state-unwritable, and what made the archive be refused */
+  removePassphrase(peer: Peer): Promise<EncryptionReport> {
+    return this.#inTurn(async () => {
+      this.#requireNone();
+      if (!this.report().passphrase)
+        throw new EntropyError('encryption-unsatisfied', 'a passphrase to remove: none is joined');
+      await this.#join(undefined);
+      this.#events.emit('configenc.passphrase.remove', { by: peer.name });
+      return this.report();
+    });
   }
 
   /** Unseals what is on disk once more, and tells what came of it. */
@@ -57,6 +90,23 @@ export class EncryptionDesk implements EncryptionControl {
       if (!isEntropyError(error)) throw error;
       return { ...host, opens: false, code: error.code, because: `${error.message} (${error.code})` };
     }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(work);
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #requireNone(): void {
+    if (this.#archive.refused !== undefined) throw this.#archive.refused;
+    if (this.#archive.mode === 'TPM')
+      throw new EntropyError('encryption-unsatisfied', 'mode NONE: a passphrase is joined into no other');
+  }
+
+  /** With new keys: those from before were kept in another way, and older copies of the disk still hold them. */
+  #join(passphrase: Uint8Array | undefined): Promise<void> {
+    return this.#archive.rotate({ prepare: () => this.#none.join(passphrase) });
   }
 
   async #change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport> {

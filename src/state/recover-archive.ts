@@ -14,7 +14,8 @@ import {
   unwrapByRecovery,
 } from './recovery-wrapping.ts';
 import { afterRollback } from './rollback.ts';
-import { RootKey, type KeyWrapping } from './root-key.ts';
+import type { EncryptionInfo } from './encryption-info.ts';
+import { isObfuscation, RootKey, type KeyWrapping } from './root-key.ts';
 
 export interface RecoverOptions {
   readonly from: 'current' | 'previous';
@@ -42,7 +43,7 @@ export interface Recovered {
  * The archive key stays, and is wrapped anew; feeders, receipts and caches go on. Both archives open at every moment as before.
  * Nothing is written unless it opened; a current archive that the previous one replaces is kept as `state.damaged.tgz`.
  *
- * @throws EntropyError recovery-nothing, recovery-key-wrong, state-damaged, state-version-newer, state-unwritable, and what the mode's
+ * @throws EntropyError recovery-nothing, recovery-key-wrong, passphrase-needed, state-damaged, state-version-newer, state-unwritable, and what the mode's
  *   wrapping throws
  */
 export async function recoverArchive(
@@ -63,6 +64,7 @@ export async function recoverArchive(
     const wrapping = wrappingOf(options.mode ?? sealed.info.mode, dependencies.wrappings);
     const fields = [...(await wrapping.wrap(key)), ...recoveryFieldsOf(sealed.info)];
     const info = { mode: wrapping.mode, keyId: key.id, fields: new Map(fields) };
+    if (options.mode === undefined) requireAsMuch(sealed.info, info);
     const pair = new ArchivePair({ ...dependencies, bootbank });
     if (options.from === 'current') {
       await pair.rewrite(documents, key, info, sealed);
@@ -77,6 +79,15 @@ export async function recoverArchive(
     key.wipe();
     for (const bytes of documents.values()) wipe(bytes);
   }
+}
+
+/** Protection is given up by name only. */
+function requireAsMuch(before: EncryptionInfo, after: EncryptionInfo): void {
+  if (isObfuscation(before) || !isObfuscation(after)) return;
+  throw new EntropyError(
+    'passphrase-needed',
+    'a passphrase is joined into the archive: name one with --passphrase-file, or give it up with --to=none',
+  );
 }
 
 async function openedKey(

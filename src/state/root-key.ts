@@ -1,17 +1,11 @@
-import { hkdfSync } from 'node:crypto';
 import { wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
-import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
-import {
-  ENVELOPE_OVERHEAD_BYTES,
-  KEY_BYTES,
-  KEY_ID_BYTES,
-  openEnvelope,
-  sealEnvelope,
-  type EnvelopeKey,
-} from './envelope.ts';
+import type { EncryptionInfo } from './encryption-info.ts';
+import { KEY_BYTES, KEY_ID_BYTES, type EnvelopeKey } from './envelope.ts';
 import { wrapForRecovery, type RecoveryKey } from './recovery-wrapping.ts';
+
+export { isObfuscation, NoneWrapping } from './none-wrapping.ts';
 
 /**
  * One way to get at the archive key: none, TPM, and beside either of them a recovery key. What it needs it keeps as
@@ -72,57 +66,5 @@ export class RootKey implements EnvelopeKey {
 
   wipe(): void {
     wipe(this.secret);
-  }
-}
-
-const PURPOSE = 'archive key, mode NONE';
-const INPUTS = 'none.inputs';
-const WRAPPED = 'none.wrappedKey';
-
-/**
- * Mode NONE: the wrapping key comes from inputs that lie beside it in the clear. Whoever has the file has the key:
- * this is obfuscation, not protection, and exists so that every other mode is a change of wrapping only.
- */
-export class NoneWrapping implements KeyWrapping {
-  readonly mode = 'NONE';
-  readonly #random: RandomSource;
-
-  constructor(dependencies: { readonly random: RandomSource }) {
-    this.#random = dependencies.random;
-  }
-
-  wrap(key: EnvelopeKey): Promise<ReadonlyMap<string, string>> {
-    const inputs = randomBytes(this.#random, KEY_BYTES);
-    const wrapped = withWrappingKey(inputs, key.id, (wrappingKey) =>
-      sealEnvelope(wrappingKey, PURPOSE, key.secret, this.#random),
-    );
-    const fields = { [INPUTS]: inputs.toString('base64'), [WRAPPED]: wrapped.toString('base64') };
-    return Promise.resolve(new Map(Object.entries(fields)));
-  }
-
-  unwrap(info: EncryptionInfo): Promise<Buffer> {
-    return Promise.resolve().then(() => {
-      const inputs = bytesOfField(info, INPUTS, KEY_BYTES);
-      const wrapped = bytesOfField(info, WRAPPED, KEY_BYTES + ENVELOPE_OVERHEAD_BYTES);
-      return withWrappingKey(inputs, info.keyId, (wrappingKey) =>
-        openEnvelope(wrappingKey, PURPOSE, wrapped),
-      );
-    });
-  }
-}
-
-/** True when what lies in the file suffices to open the archive. */
-export function isObfuscation(info: EncryptionInfo): boolean {
-  return info.mode === 'NONE' && info.fields.has(INPUTS);
-}
-
-function withWrappingKey<T>(inputs: Buffer, id: Uint8Array, use: (key: EnvelopeKey) => T): T {
-  const secret = Buffer.from(
-    hkdfSync('sha256', inputs, id, 'entropy-mixer mode NONE: obfuscation', KEY_BYTES),
-  );
-  try {
-    return use({ id, secret });
-  } finally {
-    wipe(secret);
   }
 }

@@ -8,11 +8,16 @@ import {
 import { INSTALLATION_PCR, SECURE_BOOT_PCR } from './seal-fields.ts';
 
 /** The report that a mode and its PCRs amount to: the PCRs are the policy, and nothing else says what it asks. */
-export function encryptionReport(mode: EncryptionMode, pcrs: readonly number[]): EncryptionReport {
+export function encryptionReport(
+  mode: EncryptionMode,
+  pcrs: readonly number[],
+  passphrase = false,
+): EncryptionReport {
   return {
     mode,
     requireExecInstalledOnly: pcrs.includes(INSTALLATION_PCR),
     requireSecureBoot: pcrs.includes(SECURE_BOOT_PCR),
+    passphrase,
     pcrs: [...pcrs],
   };
 }

@@ -30,6 +30,13 @@ export interface StateArchiveDependencies {
   readonly wrappings: readonly KeyWrapping[];
 }
 
+export interface RotateOptions {
+  /** The mode from now on; the present one when undefined. */
+  readonly mode?: string;
+  /** Changes how the mode wraps, when no other write is under way; gives what takes that back, for when the rotation fails. */
+  readonly prepare?: () => Promise<() => void>;
+}
+
 interface Batch {
   readonly changes: Map<string, Buffer | undefined>;
   readonly written: Promise<void>;
@@ -138,10 +145,11 @@ export class StateArchive {
    * the old keys open nothing on disk. What is on disk opens at every moment. Throws as `save` does, and as the mode's
    * wrapping; all is as before then.
    */
-  rotate(options: { readonly mode?: string } = {}): Promise<void> {
+  rotate(options: RotateOptions = {}): Promise<void> {
     return this.#queue.run(async () => {
       const wrapping = this.#wrappingOf(options.mode ?? this.mode);
       this.#openKey();
+      const takeBack = await options.prepare?.();
       const key = RootKey.create(this.#random);
       const recovery = createRecoveryKey(this.#random);
       let info: EncryptionInfo;
@@ -150,6 +158,7 @@ export class StateArchive {
         await this.#writeUnder(key, info);
       } catch (error) {
         key.wipe();
+        takeBack?.();
         throw error;
       } finally {
         wipe(recovery.secret);

@@ -7,6 +7,7 @@ export class FakeEncryption implements EncryptionControl {
     mode: 'TPM',
     requireExecInstalledOnly: false,
     requireSecureBoot: true,
+    passphrase: false,
     pcrs: [7, 14],
   };
   readonly #asked: <T>(name: string, given: readonly unknown[], answer: () => T) => T;
@@ -21,6 +22,14 @@ export class FakeEncryption implements EncryptionControl {
 
   change(change: EncryptionChange, peer: Peer): Promise<EncryptionReport> {
     return this.#asked('changeEncryption', [change, peer], () => Promise.resolve(this.current));
+  }
+
+  setPassphrase(content: Uint8Array, peer: Peer): Promise<EncryptionReport> {
+    return this.#asked('setPassphrase', [Buffer.from(content), peer], () => Promise.resolve(this.current));
+  }
+
+  removePassphrase(peer: Peer): Promise<EncryptionReport> {
+    return this.#asked('removePassphrase', [peer], () => Promise.resolve(this.current));
   }
 
   check(): Promise<SealCheck> {

@@ -22,6 +22,12 @@ export const REQUESTS: Readonly<
   selfTest: { url: '/v1/selftest' },
   encryption: { url: '/v1/encryption' },
   changeEncryption: { url: '/v1/encryption', payload: { mode: 'TPM' } },
+  setPassphrase: {
+    url: '/v1/encryption/passphrase',
+    payload: Buffer.from('correct horse'),
+    headers: BYTES,
+  },
+  removePassphrase: { url: '/v1/encryption/passphrase' },
   checkSeal: { url: '/v1/encryption/check' },
   external: { url: '/v1/external' },
   installSeed: { url: '/v1/install-seed' },

@@ -48,6 +48,7 @@ const REST: Partial<Record<CommandName, string>> = {
   addAccount: ' -i new --password-file password',
   removeAccount: ' -i hsm-1',
   setPassword: ' -i hsm-1 --password-file password',
+  setPassphrase: ' --passphrase-file password',
   setRole: ' -i hsm-1 -r ReadOnly',
 };
 

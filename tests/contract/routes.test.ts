@@ -50,6 +50,8 @@ test('what makes keys, tokens and accounts, shows a key or seals one, is of the 
   assert.equal(local, [
     'changeEncryption',
     'checkSeal',
+    'setPassphrase',
+    'removePassphrase',
     'enrollFeeder',
     'rotateFeeder',
     'tokens',
@@ -91,6 +93,8 @@ test('only what changes the state of the daemon, or gives a key of it away, take
     'selfTest',
     'changeEncryption',
     'checkSeal',
+    'setPassphrase',
+    'removePassphrase',
     'enrollFeeder',
     'rotateFeeder',
     'disableFeeder',

@@ -43,6 +43,7 @@ test('nothing given: the places of root, no parameter, text at level info, the b
       vendorPolicy: 'esxi-7.0u3',
       verifyInstallation: false,
       efiVariables: undefined,
+      passphrase: undefined,
     },
     flags: {},
     logFormat: 'text',

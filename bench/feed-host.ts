@@ -4,12 +4,16 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SystemClock } from '../src/base/clock.ts';
-import { FeedClient } from '../src/feeder/feed-client.ts';
-import { parseEnrolment } from '../src/protocol/enrolment-file.ts';
 import { randomFillSync } from 'node:crypto';
+import type * as FeederPackage from '../src/feeder/index.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** As a user of the package has it. */
+const { FeedClient, SystemClock, parseEnrolment } = (await import(
+  path.join(ROOT, 'out', 'feeder.js')
+)) as typeof FeederPackage;
+export type FeedClient = FeederPackage.FeedClient;
 
 /** A daemon of its own for feeds, under mask 8, that feeds the kernel once and then rests. */
 export class FeedHost {

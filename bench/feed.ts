@@ -1,14 +1,8 @@
-/**
- * The feed, over loopback, from this process into a real daemon. The rival is `ws` bare: a server process that answers 4 bytes to each frame
- * of the same size, with as many on their way; no encryption, no test, no cache, no receipt.
- */
-import { spawn } from 'node:child_process';
+/** The feed, over loopback, from this process into a real daemon; its rival is bare-ws.ts, with the same frames and as many on their way. */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import WebSocket from 'ws';
-import type { FeedClient } from '../src/feeder/feed-client.ts';
-import { FeedHost } from './feed-host.ts';
+import { BareWs } from './bare-ws.ts';
+import { FeedHost, type FeedClient } from './feed-host.ts';
 import type { BenchRatio } from './harness.ts';
 
 const ROUNDS = 5;
@@ -20,6 +14,14 @@ const IN_FLIGHT = 16;
 const WARMING_FRAMES = 4000;
 const WARMING_BYTES = 32;
 
+const BARE_LOAD = {
+  frames: FRAMES,
+  frameBytes: FRAME_BYTES,
+  inFlight: IN_FLIGHT,
+  warmingFrames: WARMING_FRAMES,
+  warmingBytes: WARMING_BYTES,
+};
+
 const STORED_FRAME_BYTES = 4096;
 const STORED_FRAMES = 10_000;
 const STORED_TARGET = 2000;
@@ -30,31 +32,33 @@ const IDLE_TARGET_MEBIBYTES = 60;
 const LATENCY_FRAMES_PER_SECOND = 100;
 const LATENCY_SECONDS = 20;
 
-const BARE_SERVER = `
-import { WebSocketServer } from 'ws';
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
-const answer = Buffer.alloc(4);
-server.on('connection', (socket) => socket.on('message', () => socket.send(answer)));
-server.on('listening', () => console.log('port ' + server.address().port));
-`;
-
 export async function benchFeed(): Promise<BenchRatio[]> {
-  const bare: number[] = [];
+  const rivals = {
+    'bare ws': await BareWs.build({ wordWise: false }),
+    'bare ws with the masking of the programs': await BareWs.build({ wordWise: true }),
+  };
+  const bare = new Map<string, number[]>(Object.keys(rivals).map((name) => [name, []]));
   const fed: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    bare.push(await bareRate());
+    for (const [name, rival] of Object.entries(rivals)) bare.get(name)?.push(await rival.rate(BARE_LOAD));
     fed.push(await memoryRate());
   }
+  for (const rival of Object.values(rivals)) rival.remove();
   console.log(
-    `feed: bare ws ${median(bare).toFixed(0)} MB/s, 64 KiB frames, ${IN_FLIGHT} in flight (${spread(bare)})`,
+    `feed: into memory ${median(fed).toFixed(0)} MB/s, 64 KiB frames, ${IN_FLIGHT} in flight (${spread(fed)})`,
   );
-  console.log(`feed: into memory ${median(fed).toFixed(0)} MB/s, the same frames (${spread(fed)})`);
+  for (const [name, rates] of bare)
+    console.log(`feed: ${name} ${median(rates).toFixed(0)} MB/s, the same frames (${spread(rates)})`);
   const stored = await storedRate();
   console.log(`feed: ${stored.toFixed(0)} stored frames of 4 KiB a second, each receipt after its fsync`);
   await latency();
   await idleFeeders();
   return [
-    { label: 'feed into memory / bare ws, 64 KiB frames', ratio: median(fed) / median(bare), target: 0.4 },
+    ...[...bare].map(([name, rates]) => ({
+      label: `feed into memory / ${name}, 64 KiB frames`,
+      ratio: median(fed) / median(rates),
+      ...(name === 'bare ws' ? { target: 0.4 } : {}),
+    })),
     { label: 'stored frames of 4 KiB a second / 2,000', ratio: stored / STORED_TARGET, target: 1 },
   ];
 }
@@ -147,46 +151,6 @@ async function sendAll(
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return (performance.now() - startMs) / 1000;
-}
-
-/** Megabytes a second from this process into a bare ws server. */
-async function bareRate(): Promise<number> {
-  const cwd = fileURLToPath(new URL('..', import.meta.url));
-  const child = spawn(process.execPath, ['--input-type=module', '-e', BARE_SERVER], {
-    cwd,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const port = await new Promise<string>((resolve) => {
-    child.stdout.on('data', (chunk: Buffer) => resolve(/port (\d+)/.exec(chunk.toString())?.[1] ?? ''));
-  });
-  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { perMessageDeflate: false });
-  await new Promise((resolve) => socket.once('open', resolve));
-  await sendAllBare(socket, WARMING_FRAMES, WARMING_BYTES);
-  const seconds = await sendAllBare(socket, FRAMES, FRAME_BYTES);
-  socket.terminate();
-  child.kill();
-  return (FRAMES * FRAME_BYTES) / seconds / 1e6;
-}
-
-/** The same without feed: seconds until the last answer. */
-async function sendAllBare(socket: WebSocket, frames: number, frameBytes: number): Promise<number> {
-  const startMs = performance.now();
-  await new Promise<void>((resolve) => {
-    let answered = 0;
-    let sent = 0;
-    const payload = new Uint8Array(frameBytes);
-    const send = (): void => {
-      if (sent++ < frames) socket.send(randomFillSync(payload));
-    };
-    const answer = (): void => {
-      if (++answered < frames) return send();
-      socket.off('message', answer);
-      resolve();
-    };
-    socket.on('message', answer);
-    for (let n = 0; n < IN_FLIGHT; n++) send();
-  });
   return (performance.now() - startMs) / 1000;
 }
 

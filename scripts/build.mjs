@@ -33,8 +33,9 @@ async function bundle(entryPoints) {
     target: 'node20.19',
     logLevel: 'warning',
     legalComments: 'linked',
-    // Compiled when installed, if it could be: looked for when it is needed. ws does without the others.
-    external: ['pkcs11js', 'bufferutil', 'utf-8-validate'],
+    // Compiled when installed, if it could be: looked for when it is needed. ws does without the other.
+    external: ['pkcs11js', 'utf-8-validate'],
+    alias: { bufferutil: './src/base/web-socket-masking.ts' },
     plugins: [loadedWhenNeeded(Object.values(entryPoints))],
     // Bundled CommonJS packages call require for Node's own modules.
     banner: {

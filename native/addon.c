@@ -23,6 +23,7 @@ static const struct {
     {"sdNotify", system_notify},
     {"lockMemory", system_lock_memory},
     {"forbidDump", system_forbid_dump},
+    {"overwriteFreed", system_overwrite_freed},
     {"ueventOpen", uevent_open},
     {"ueventReceive", uevent_receive},
     {"ueventClose", uevent_close},

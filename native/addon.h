@@ -71,6 +71,7 @@ napi_value system_peer_credentials(napi_env env, napi_callback_info info);
 napi_value system_notify(napi_env env, napi_callback_info info);
 napi_value system_lock_memory(napi_env env, napi_callback_info info);
 napi_value system_forbid_dump(napi_env env, napi_callback_info info);
+napi_value system_overwrite_freed(napi_env env, napi_callback_info info);
 
 /* uevents.c */
 void uevent_socket_close(struct instance *instance);

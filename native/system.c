@@ -1,13 +1,15 @@
-/* System calls that Node does not offer: getrandom, flock, SO_PEERCRED, sd_notify, mlock, PR_SET_DUMPABLE. */
+/* System calls that Node does not offer: getrandom, flock, SO_PEERCRED, sd_notify, mlock, PR_SET_DUMPABLE, mallopt. */
 #include "addon.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -124,6 +126,23 @@ napi_value system_lock_memory(napi_env env, napi_callback_info info) {
 
 /* () -> whether core dumps and ptrace by the same user are now refused */
 napi_value system_forbid_dump(napi_env env, napi_callback_info info) {
+    const struct rlimit none = {0, 0};
     (void)info;
-    return boolean_value(env, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+    bool limited = setrlimit(RLIMIT_CORE, &none) == 0;
+    return boolean_value(env, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && limited);
+}
+
+/*
+ * () -> whether the allocator overwrites from now on what is given back to it; false where it cannot. Node copies what it decrypts and what
+ * goes between its threads, and frees those copies as they are. glibc leaves blocks of up to 1 KiB in a cache of the thread, which are used
+ * again soon, and the last 8 bytes of others.
+ */
+napi_value system_overwrite_freed(napi_env env, napi_callback_info info) {
+    (void)info;
+#ifdef M_PERTURB
+    /* Freed memory becomes this byte, and new memory its complement: zeros. */
+    return boolean_value(env, mallopt(M_PERTURB, 0xff) == 1);
+#else
+    return boolean_value(env, false);
+#endif
 }

@@ -40,7 +40,7 @@ const ONLY_FROM: Readonly<Record<string, readonly string[]>> = {
   policy: ['base'],
   mixer: ['base', 'hardware'],
   health: ['base', 'hardware'],
-  feeder: ['base', 'protocol', 'tpm'],
+  feeder: ['base', 'hardware', 'protocol', 'tpm'],
   cli: ['base', 'protocol', 'contract'],
 };
 

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 
 export interface BodyBuffersOptions {
@@ -29,7 +29,7 @@ export class BodyBuffers {
         members: { retryAfterSeconds: RETRY_AFTER_SECONDS },
       });
     this.#made++;
-    return new Uint8Array(lengthBytes);
+    return secretBytes(lengthBytes);
   }
 
   /** Nobody may look at it any more. */

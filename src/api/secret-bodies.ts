@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { finished } from 'node:stream';
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { KIB } from '../base/units.ts';
 import { BYTES_MEDIA_TYPE } from '../contract/route.ts';
@@ -54,7 +54,7 @@ async function readSecret(
   payload: AsyncIterable<Buffer>,
   maximumBytes: number,
 ): Promise<Uint8Array | undefined> {
-  const room = new Uint8Array(maximumBytes);
+  const room = secretBytes(maximumBytes);
   let lengthBytes = 0;
   for await (const part of payload) {
     if (lengthBytes + part.length <= maximumBytes) room.set(part, lengthBytes);

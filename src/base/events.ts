@@ -13,7 +13,7 @@ export const EVENTS = {
   'daemon.stop': event('info', 'The daemon stops in order: secrets are wiped.'),
   'daemon.without-addon': event(
     'warning',
-    'The native addon is not built: interrupts, RDRAND and RDSEED are unavailable.',
+    'The native addon is not built: interrupts, RDRAND and RDSEED are unavailable, and core dumps are not forbidden.',
     'Install a C compiler and run `npm ci` again.',
   ),
   'daemon.uncredited': event(

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { wipe } from './bytes.ts';
+import { secretBytes, wipe } from './bytes.ts';
 
 const HASH_BYTES = 32;
 const MAXIMUM_BLOCKS = 255;
@@ -12,7 +12,7 @@ export function hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: string, l
   const blocks = Math.ceil(lengthBytes / HASH_BYTES);
   if (blocks < 1 || blocks > MAXIMUM_BLOCKS) throw new RangeError('HKDF-SHA-256 gives 1 to 8,160 bytes');
   const extracted = createHmac('sha256', salt).update(secret).digest();
-  const output = Buffer.alloc(blocks * HASH_BYTES);
+  const output = secretBytes(blocks * HASH_BYTES);
   for (let block = 0; block < blocks; block++) {
     const before = output.subarray(Math.max(0, block - 1) * HASH_BYTES, block * HASH_BYTES);
     const next = createHmac('sha256', extracted)
@@ -25,7 +25,7 @@ export function hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: string, l
   }
   wipe(extracted);
   if (output.length === lengthBytes) return output;
-  const result = Buffer.alloc(lengthBytes);
+  const result = secretBytes(lengthBytes);
   output.copy(result);
   wipe(output);
   return result;

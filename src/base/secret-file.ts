@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { wipe } from './bytes.ts';
+import { secretCopyOf, wipe } from './bytes.ts';
 import { type ErrorCode, EntropyError, messageOf } from './errors.ts';
 
 /** Permissions that let anybody but the owner at the file. */
@@ -33,10 +33,7 @@ export function readSecretFile(
     const length = filled(descriptor, bytes);
     if (length > maximumBytes)
       throw new EntropyError(unreadable, `${path} is longer than ${maximumBytes} bytes`);
-    // A buffer of its own: Buffer.from would take it from a pool that others share.
-    const secret = Buffer.alloc(length);
-    bytes.copy(secret);
-    return secret;
+    return secretCopyOf(bytes.subarray(0, length));
   } catch (error) {
     throw asEntropyError(error, path, unreadable);
   } finally {

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretCopyOf, wipe } from '../base/bytes.ts';
 import { KEY_BYTES } from './segment-format.ts';
 
 /** The keys of a cache's files, 32 secret bytes each. */
@@ -23,9 +23,9 @@ export class HeldKeys {
   constructor({ headerKey, pageKeys: [current, ...earlier] }: CacheKeys) {
     if (current === undefined) throw new RangeError('there is at least one key');
     for (const key of [headerKey, current, ...earlier]) assertKey(key);
-    this.headerKey = Uint8Array.from(headerKey);
-    this.#current = Uint8Array.from(current);
-    this.#earlier = earlier.map((key) => Uint8Array.from(key));
+    this.headerKey = secretCopyOf(headerKey);
+    this.#current = secretCopyOf(current);
+    this.#earlier = earlier.map(secretCopyOf);
   }
 
   /** What pages are written under. */
@@ -42,7 +42,7 @@ export class HeldKeys {
   adopt(key: Uint8Array): void {
     assertKey(key);
     this.#earlier = [this.#current, ...this.#earlier];
-    this.#current = Uint8Array.from(key);
+    this.#current = secretCopyOf(key);
   }
 
   /** No page is under an earlier key any more. */

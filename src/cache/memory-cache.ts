@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, secretCopyOf, wipe } from '../base/bytes.ts';
 import { ChunkTable } from './chunk-table.ts';
 import type { Origin, Portion } from './origin.ts';
 
@@ -119,7 +119,7 @@ export class MemoryCache {
   drain(): Portion[] {
     const portions: Portion[] = [];
     while (this.#bytes > 0) {
-      const bytes = new Uint8Array(this.#chunks.first.bytes);
+      const bytes = secretBytes(this.#chunks.first.bytes);
       const taken = this.take(bytes);
       if (taken !== undefined) portions.push({ origin: taken.origin, bytes });
     }
@@ -143,7 +143,7 @@ export class MemoryCache {
     this.#moveAll((bytes, { origin, atMs }) => {
       // Once one did not fit no later one may: the cache keeps the oldest.
       const kept = overflow.length > 0 ? 0 : cache.put(bytes, origin, atMs);
-      if (kept < bytes.length) overflow.push({ origin, bytes: bytes.slice(kept) });
+      if (kept < bytes.length) overflow.push({ origin, bytes: secretCopyOf(bytes.subarray(kept)) });
     });
     return { cache, overflow };
   }
@@ -177,7 +177,7 @@ export class MemoryCache {
 
   /** Takes out what is there now, piece by piece, through one buffer that is wiped; `visit` may put it back at the end. */
   #moveAll(visit: (bytes: Uint8Array, taken: Taken) => void): void {
-    const buffer = new Uint8Array(Math.min(TRANSFER_BYTES, this.sizeBytes));
+    const buffer = secretBytes(Math.min(TRANSFER_BYTES, this.sizeBytes));
     for (let left = this.#bytes; left > 0;) {
       const taken = this.take(buffer.subarray(0, left));
       if (taken === undefined) break;

@@ -8,7 +8,6 @@ import { VAPI_SESSION_LIMITS, VapiSessions } from '../api/vsphere/vapi-sessions.
 import { VsphereApi } from '../api/vsphere/vsphere-api.ts';
 import { ControlSocket } from '../api/control-socket.ts';
 import { HttpInterface } from '../api/http-interface.ts';
-import { wipeKeys } from '../cache/cache-keys.ts';
 import { prepareSocketPlace } from '../api/socket-place.ts';
 import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
@@ -32,7 +31,7 @@ import { OwnRandomness } from '../service/own-randomness.ts';
 import { RequestIntake } from '../service/request-intake.ts';
 import { RequestSessions } from '../service/request-sessions.ts';
 import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
-import { engineStart } from './engine-start.ts';
+import { engineStart, movedWith } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
 import { ExternalFeed } from './external-feed.ts';
 import { isInMask } from '../policy/source-mask.ts';
@@ -180,8 +179,8 @@ export class Daemon {
     });
     const recorder = new FeedRecorder({ ledger: state.ledger, events: bus, counters });
     const start = await engineStart(state, { random: random.fill, log });
-    worker.postMessage(start);
-    if (start.caches !== undefined) wipeKeys(start.caches.keys);
+    // Moved, not copied: of the copy that a message is made of, nobody could overwrite what is left.
+    worker.postMessage(start, movedWith(start));
     const runningMask = await engine.started();
     this.#closers.push(() => engine.stop());
 
@@ -291,7 +290,7 @@ export class Daemon {
       addonPath: this.#built('native', 'addon.node'),
       ...(notifySocket !== undefined && { notifySocket }),
     });
-    if (hardware.addon) hardware.forbidDump();
+    if (hardware.addon) hardware.guardMemory();
     else bus.emit('daemon.without-addon', { because: hardware.absence });
     return hardware;
   }

@@ -29,6 +29,12 @@ export async function engineStart(
   };
 }
 
+/** Its keys, each of which is a buffer of its own. */
+export function movedWith({ caches }: EngineStart): ArrayBuffer[] {
+  if (caches === undefined) return [];
+  return [caches.keys.headerKey, ...caches.keys.pageKeys].map(({ buffer }) => buffer as ArrayBuffer);
+}
+
 /**
  * Undefined when the archive cannot keep the key: what was cached under a passing one would be lost at the next start. Undefined too when
  * it is not known who is enrolled, or whether the caches are older copies.

@@ -6,6 +6,7 @@
  *                        └ start-failed with the error's code
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { secretBytes } from '../base/bytes.ts';
 import { type Clock, SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import type { EventSink } from '../base/events.ts';
@@ -169,7 +170,7 @@ async function buildEngine(
 }
 
 function generated(engine: Engine, bytes: number): Uint8Array {
-  const target = new Uint8Array(bytes);
+  const target = secretBytes(bytes);
   engine.generate(target);
   return target;
 }

@@ -7,6 +7,7 @@ import { EntropyError, EXIT, messageOf } from '../base/errors.ts';
 import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
+import { guardMemoryBy } from '../hardware/guard-memory.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
 import { runInstall } from './install-command.ts';
 import { type DaemonOptions, type Invocation, parseCommandLine } from './options.ts';
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
         process.stdout.write(`entropyd ${installation().version}\n`);
         break;
       case 'install':
+        guardMemoryBy(installation().root);
         process.stdout.write(await runInstall(invocation.command, installation().root));
         break;
       case 'run':

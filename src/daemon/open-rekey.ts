@@ -1,3 +1,4 @@
+import { secretCopyOf } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { EventBus } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -28,7 +29,7 @@ export function openRekey(
   const inEngine = async ({ pageKeys: [key] }: CacheKeyRing): Promise<void> => {
     if (key === undefined) throw new Error('broken invariant: a ring has a key');
     // A copy that is moved into the thread, and wiped there.
-    await engine.call('rekeyCaches', new Uint8Array(key));
+    await engine.call('rekeyCaches', secretCopyOf(key));
   };
   const atRest = (keys: CacheKeyRing): Promise<void> => rewrapAtRest({ files: state.files, random, keys });
   return new CacheRekey({

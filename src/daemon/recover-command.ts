@@ -90,7 +90,7 @@ export async function recover(
   dependencies: RecoverDependencies,
 ): Promise<Recovered> {
   const { hardware } = dependencies;
-  if (hardware.addon) hardware.forbidDump();
+  hardware.guardMemory();
   const files = await NodeFiles.open({ root: stateDirectory });
   const lock = await DirectoryLock.take(
     { directory: stateDirectory },

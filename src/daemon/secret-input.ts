@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import { EntropyError, messageOf } from '../base/errors.ts';
 import { readSecretFile } from '../base/secret-file.ts';
 
@@ -22,7 +22,7 @@ export async function readSecret(place: SecretPlace, prompt: string, maximumByte
 
 function readDescriptor(descriptor: number, maximumBytes: number): Buffer {
   // One byte more, so that what is longer is seen to be.
-  const read = Buffer.alloc(maximumBytes + 1);
+  const read = secretBytes(maximumBytes + 1);
   try {
     let length = 0;
     while (length < read.length) {
@@ -32,7 +32,7 @@ function readDescriptor(descriptor: number, maximumBytes: number): Buffer {
     }
     if (length > maximumBytes)
       throw new EntropyError('input-failed', `descriptor ${descriptor} holds over ${maximumBytes} bytes`);
-    const secret = Buffer.alloc(length);
+    const secret = secretBytes(length);
     read.copy(secret);
     return secret;
   } catch (error) {
@@ -50,7 +50,7 @@ const INTERRUPT = 0x03;
 /** A line of the terminal, kept in a buffer of its own. */
 async function typed(prompt: string, maximumBytes: number): Promise<Buffer> {
   const terminal = openTerminal();
-  const line = Buffer.alloc(maximumBytes);
+  const line = secretBytes(maximumBytes);
   let length = 0;
   try {
     terminal.setRawMode(true);
@@ -60,7 +60,7 @@ async function typed(prompt: string, maximumBytes: number): Promise<Buffer> {
         if (byte === INTERRUPT) throw new EntropyError('usage', 'interrupted: nothing was changed');
         if (ENTER.includes(byte)) {
           wipe(chunk);
-          const secret = Buffer.alloc(length);
+          const secret = secretBytes(length);
           line.copy(secret);
           return secret;
         }

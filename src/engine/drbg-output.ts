@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -102,7 +102,7 @@ export class DrbgOutput {
   readonly #reserveAny: SeedReserve = () => this.#draw.reserveSeed() !== undefined;
 
   #withAdditionalInput(use: (additional: Uint8Array) => boolean): boolean {
-    const additional = new Uint8Array(ADDITIONAL_INPUT_BYTES);
+    const additional = secretBytes(ADDITIONAL_INPUT_BYTES);
     this.#random(additional);
     try {
       return use(additional);

@@ -1,3 +1,4 @@
+import { secretBytes } from '../base/bytes.ts';
 import { EntropyError, messageOf } from '../base/errors.ts';
 import type { Engine } from './engine.ts';
 import type {
@@ -105,7 +106,7 @@ function filled(bytes: number, fill: (target: Uint8Array) => void): Uint8Array {
   if (!Number.isInteger(bytes) || bytes < 1 || bytes > GENERATE_LIMIT_BYTES) {
     throw new RangeError(`cannot generate ${bytes} bytes`);
   }
-  const target = new Uint8Array(bytes);
+  const target = secretBytes(bytes);
   fill(target);
   return target;
 }

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError } from '../base/errors.ts';
@@ -258,7 +258,7 @@ export class Engine {
 
   /** The pool's first chain value is a hash of getrandom, worth nothing: a mixer never starts from a known state. */
   #startMixer(): void {
-    const seed = new Uint8Array(START_SEED_BYTES);
+    const seed = secretBytes(START_SEED_BYTES);
     this.#random(seed);
     this.#mixer.start(seed);
     wipe(seed);

@@ -1,11 +1,14 @@
 /** The program entropy-feed: command line in, exit code out. */
 import { randomFillSync } from 'node:crypto';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import manifest from '../../package.json' with { type: 'json' };
 import { wipe } from '../base/bytes.ts';
 import { SystemClock } from '../base/clock.ts';
 import { EntropyError, ERRORS, EXIT, isEntropyError } from '../base/errors.ts';
 import { SOURCE_BITS } from '../base/names.ts';
 import type { RandomSource } from '../base/random.ts';
+import { guardMemoryBy } from '../hardware/guard-memory.ts';
 import type { Enrolment } from '../protocol/enrolment-file.ts';
 import type { ByteInput, InputWarning } from './byte-input.ts';
 import { DeviceInput } from './device-input.ts';
@@ -38,6 +41,8 @@ async function main(): Promise<void> {
   process.stdout.on('error', () => undefined);
   try {
     const invocation = parseCommandLine(process.argv.slice(2));
+    // The bundle stands in out/, beside build/; a feeder that is installed alone has no native part, and goes without.
+    guardMemoryBy(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
     switch (invocation.kind) {
       case 'help':
         process.stdout.write(invocation.text);

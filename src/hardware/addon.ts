@@ -21,6 +21,7 @@ export interface Addon {
   sdNotify(socketPath: string, message: string): boolean;
   lockMemory(bytes: Uint8Array): boolean;
   forbidDump(): boolean;
+  overwriteFreed(): boolean;
   ueventOpen(): boolean;
   ueventReceive(target: Uint8Array): number;
   ueventClose(): void;
@@ -52,6 +53,7 @@ const FUNCTIONS = [
   'sdNotify',
   'lockMemory',
   'forbidDump',
+  'overwriteFreed',
   'ueventOpen',
   'ueventReceive',
   'ueventClose',

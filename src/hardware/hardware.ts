@@ -27,8 +27,11 @@ export interface Hardware {
   notify(message: string): boolean;
   /** mlock(2) on whole pages around the bytes: false when it is refused (RLIMIT_MEMLOCK) or there is no addon. */
   lockMemory(bytes: Uint8Array): boolean;
-  /** PR_SET_DUMPABLE 0: no core dump, no ptrace by the same user. */
-  forbidDump(): boolean;
+  /**
+   * For programs that hold secrets, first of all: no core dump and no ptrace by the same user (PR_SET_DUMPABLE, RLIMIT_CORE), and the
+   * allocator overwrites what is given back to it (native/system.c says what stays). False where not all of it could be had.
+   */
+  guardMemory(): boolean;
   /** undefined without the addon. */
   readonly uevents: UeventSocket | undefined;
 }

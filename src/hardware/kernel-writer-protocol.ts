@@ -1,4 +1,5 @@
 import { constants, endianness } from 'node:os';
+import { secretBytes } from '../base/bytes.ts';
 
 /**
  * What goes over the socket to kernel-writer; native/kernel-writer.c is the other end. In this host's byte order.
@@ -27,7 +28,7 @@ export interface KernelReply {
 
 /** The frame of a request, with a copy of the payload. Whoever sends it wipes it. */
 export function encodeRequest(operation: Operation, payload: Uint8Array, creditBits: number): Uint8Array {
-  const frame = new Uint8Array(REQUEST_HEADER_BYTES + payload.length);
+  const frame = secretBytes(REQUEST_HEADER_BYTES + payload.length);
   const view = new DataView(frame.buffer);
   view.setUint32(0, MAGIC, LITTLE_ENDIAN);
   view.setUint32(4, operation, LITTLE_ENDIAN);

@@ -1,4 +1,5 @@
 import { loadAddon, type Addon } from './addon.ts';
+import { guardMemory } from './guard-memory.ts';
 import { readCpuInfo, type CpuInfo } from './cpuinfo.ts';
 import type { Hardware, InterruptCollector, UeventSocket } from './hardware.ts';
 import { hardwareWithoutAddon } from './without-addon.ts';
@@ -39,7 +40,7 @@ function hardwareWithAddon(addon: Addon, cpuInfo: CpuInfo, notifySocket: string)
     peerCredentials: (fd) => addon.peerCredentials(fd),
     notify: (message) => notifySocket !== '' && addon.sdNotify(notifySocket, message),
     lockMemory: (bytes) => addon.lockMemory(bytes),
-    forbidDump: () => addon.forbidDump(),
+    guardMemory: () => guardMemory(addon),
     uevents: ueventSocket(addon),
   };
 }

@@ -31,7 +31,7 @@ export function hardwareWithoutAddon(absence: string, cpuInfo: CpuInfo): Hardwar
     peerCredentials: () => undefined,
     notify: () => false,
     lockMemory: () => false,
-    forbidDump: () => false,
+    guardMemory: () => false,
     uevents: undefined,
   };
 }

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
@@ -136,7 +136,7 @@ export class PoolFeeder {
   }
 
   async #wake(): Promise<void> {
-    const bytes = new Uint8Array(this.#settings.bytesPerFeed);
+    const bytes = secretBytes(this.#settings.bytesPerFeed);
     try {
       const { credits } = this.#supply.draw(bytes);
       if (credits.length === 0) {

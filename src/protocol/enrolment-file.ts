@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { FEEDER_NAME_PATTERN, HOST_ID_BYTES, KEY_BYTES } from './limits.ts';
 
@@ -97,7 +97,7 @@ function textOf(line: Buffer | undefined, name: string, fits: (text: string) => 
 
 function hexOf(line: Buffer | undefined, name: string, lengthBytes: number): Buffer {
   const digits = valueOf(line, name);
-  const bytes = Buffer.alloc(lengthBytes);
+  const bytes = secretBytes(lengthBytes);
   const isHex = digits.length === 2 * lengthBytes && bytesInto(bytes, digits);
   if (isHex) return bytes;
   wipe(bytes);

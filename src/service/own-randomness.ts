@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import type { RandomSource } from '../base/random.ts';
 
 export interface OwnRandomnessDependencies {
@@ -21,7 +21,7 @@ const FRESH_BYTES = 64;
 export class OwnRandomness {
   readonly #kernel: RandomSource;
   readonly #generate: (bytes: number) => Promise<Uint8Array>;
-  readonly #secret = new Uint8Array(CHUNK_BYTES);
+  readonly #secret = secretBytes(CHUNK_BYTES);
 
   constructor(dependencies: OwnRandomnessDependencies) {
     this.#kernel = dependencies.kernel;
@@ -31,7 +31,7 @@ export class OwnRandomness {
   /** Fills the target, at once. */
   readonly fill: RandomSource = (target) => {
     for (let at = 0; at < target.length; at += CHUNK_BYTES) {
-      const fresh = new Uint8Array(FRESH_BYTES);
+      const fresh = secretBytes(FRESH_BYTES);
       this.#kernel(fresh);
       const output = this.#ratchet(fresh);
       target.set(output.subarray(0, Math.min(CHUNK_BYTES, target.length - at)), at);

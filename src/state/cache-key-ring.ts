@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, secretCopyOf, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import type { StateArchive } from './state-archive.ts';
@@ -93,7 +93,7 @@ export function wipeRing({ headerKey, pageKeys }: CacheKeyRing): void {
 
 /** The document; secret. */
 export function encodeCacheKeys({ generation, counterId, headerKey, pageKeys }: CacheKeyRing): Buffer {
-  const document = Buffer.alloc(KEYS_OFFSET + pageKeys.length * KEY_BYTES);
+  const document = secretBytes(KEYS_OFFSET + pageKeys.length * KEY_BYTES);
   MAGIC.copy(document);
   document.writeUInt32BE(VERSION, MAGIC.length);
   document.writeBigUInt64BE(BigInt(generation), GENERATION_OFFSET);
@@ -130,11 +130,8 @@ export function decodeCacheKeys(document: Buffer): CacheKeyRing {
   };
 }
 
-/** Not from Node's pool: a wiped copy is gone. */
 function copyOf(document: Buffer, offset: number): Buffer {
-  const key = Buffer.alloc(KEY_BYTES);
-  document.copy(key, 0, offset, offset + KEY_BYTES);
-  return key;
+  return secretCopyOf(document.subarray(offset, offset + KEY_BYTES));
 }
 
 function damaged(because: string): EntropyError {

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretCopyOf, wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
@@ -6,7 +6,6 @@ import type { FeederState } from '../contract/feeders.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
 import {
   assertKey,
-  copyOf,
   decodeKeys,
   encodeKeys,
   FEEDER_KEY_BYTES,
@@ -150,7 +149,7 @@ export class Enrolment {
       const record: FeederRecord = { ...place, ...terms, state: 'enabled', createdMs: this.#clock.wallMs() };
       const register = { nextId: nextId + 1, feeders: [...feeders, record] };
       await this.#save(register, new Map(this.#keys).set(record.id, { current: key, next: undefined }));
-      return { record, key: copyOf(key) };
+      return { record, key: secretCopyOf(key) };
     });
   }
 
@@ -185,7 +184,7 @@ export class Enrolment {
       const key = this.#newKey(importedKey);
       if (isSameKey(key, current)) throw new EntropyError('request-invalid', 'the new key is the old one');
       await this.#save(register, new Map(this.#keys).set(record.id, { current, next: key }));
-      return { record, key: copyOf(key) };
+      return { record, key: secretCopyOf(key) };
     });
   }
 
@@ -194,14 +193,14 @@ export class Enrolment {
    * one by then, that still waits for its first use, beside the proven one. Does nothing when there is no new one any more.
    */
   async completeRotation(id: number, provenKey: Uint8Array): Promise<void> {
-    const proven = copyOf(provenKey);
+    const proven = secretCopyOf(provenKey);
     try {
       await this.#change(async (register) => {
         const next = this.#keys.get(id)?.next;
         if (next === undefined) return;
         const keys = isSameKey(next, proven)
           ? { current: next, next: undefined }
-          : { current: copyOf(proven), next };
+          : { current: secretCopyOf(proven), next };
         await this.#save(register, new Map(this.#keys).set(id, keys));
       });
     } finally {
@@ -271,7 +270,7 @@ export class Enrolment {
   #newKey(imported: Uint8Array | undefined): Buffer {
     if (imported === undefined) return randomBytes(this.#random, FEEDER_KEY_BYTES);
     assertKey(imported);
-    return copyOf(imported);
+    return secretCopyOf(imported);
   }
 
   #keysOf(id: number): FeederKeys {

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { isAllZero, wipe } from '../base/bytes.ts';
+import { isAllZero, secretBytes, secretCopyOf, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 
 /**
@@ -33,7 +33,7 @@ const ENTRY_BYTES = NEXT_OFFSET + FEEDER_KEY_BYTES;
 
 /** The document; the caller's to wipe. */
 export function encodeKeys(keys: ReadonlyMap<number, FeederKeys>): Buffer {
-  const document = Buffer.alloc(HEADER_BYTES + keys.size * ENTRY_BYTES);
+  const document = secretBytes(HEADER_BYTES + keys.size * ENTRY_BYTES);
   MAGIC.copy(document);
   document.writeUInt8(VERSION, MAGIC.length);
   let at = HEADER_BYTES;
@@ -69,7 +69,7 @@ function decoded(document: Buffer): Map<number, FeederKeys> {
     const flag = document.readUInt8(at + FLAG_OFFSET);
     if (flag > 1 || keys.has(id)) throw damaged('holds an entry that is none');
     const key = (offset: number): Buffer =>
-      copyOf(document.subarray(at + offset, at + offset + FEEDER_KEY_BYTES));
+      secretCopyOf(document.subarray(at + offset, at + offset + FEEDER_KEY_BYTES));
     keys.set(id, { current: key(CURRENT_OFFSET), next: flag === 1 ? key(NEXT_OFFSET) : undefined });
   }
   return keys;
@@ -100,11 +100,4 @@ export function wipeKeysUnless(
   for (const { current, next } of keys.values()) {
     for (const key of [current, next]) if (key !== undefined && !keptBuffers.has(key)) wipe(key);
   }
-}
-
-/** A buffer of its own, never a slice of a shared one. */
-export function copyOf(bytes: Uint8Array): Buffer {
-  const copy = Buffer.alloc(bytes.length);
-  copy.set(bytes);
-  return copy;
 }

@@ -1,7 +1,6 @@
-import { wipe } from '../base/bytes.ts';
+import { secretCopyOf, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
-import { copyOf } from './feeder-keys.ts';
 import type { StateArchive } from './state-archive.ts';
 
 /** Who this host is to feeders. Both are made on first use and stay. */
@@ -36,7 +35,7 @@ export class HostIdentityKeeper {
   /** Throws `state-unwritable` when it had to be made and could not; `state-damaged`. */
   async identity(): Promise<HostIdentity> {
     this.#identity ??= await this.#readOrMake();
-    return { host: copyOf(this.#identity.host), receiptSeed: copyOf(this.#identity.receiptSeed) };
+    return { host: secretCopyOf(this.#identity.host), receiptSeed: secretCopyOf(this.#identity.receiptSeed) };
   }
 
   wipe(): void {

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretBytes, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 
 /**
@@ -48,7 +48,7 @@ export function encodeRecoveryKey(key: Uint8Array): Buffer {
  * and print them so. Throws `recovery-key-malformed`, naming the first group (from 1) that is wrong and never its digits.
  */
 export function decodeRecoveryKey(text: Uint8Array): Buffer {
-  const key = Buffer.alloc(RECOVERY_KEY_BYTES);
+  const key = secretBytes(RECOVERY_KEY_BYTES);
   try {
     let group = 0;
     for (const [start, end] of runs(text)) {

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretCopyOf, wipe } from '../base/bytes.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import { NAME_PATTERN, type DurableFiles } from '../durable/durable-files.ts';
@@ -105,7 +105,7 @@ export class StateArchive {
   /** A document as last saved: a copy, the caller's to wipe; undefined when there is none. */
   document(name: string): Buffer | undefined {
     const bytes = this.#documents.get(name);
-    return bytes === undefined ? undefined : copyOf(bytes);
+    return bytes === undefined ? undefined : secretCopyOf(bytes);
   }
 
   documentNames(): string[] {
@@ -120,7 +120,7 @@ export class StateArchive {
   save(name: string, bytes: Uint8Array | undefined): Promise<void> {
     if (!NAME_PATTERN.test(name))
       throw new RangeError('a document name has 1 to 64 characters a-z 0-9 . _ -');
-    return this.#stage((changes) => changes.set(name, bytes === undefined ? undefined : copyOf(bytes)));
+    return this.#stage((changes) => changes.set(name, bytes === undefined ? undefined : secretCopyOf(bytes)));
   }
 
   /** Saves these documents in the place of all there are, and wipes them; durable when it resolves. Throws as `save` does. */
@@ -128,7 +128,7 @@ export class StateArchive {
     try {
       await this.#stage((changes) => {
         for (const name of this.#documents.keys()) changes.set(name, undefined);
-        for (const [name, bytes] of documents) changes.set(name, copyOf(bytes));
+        for (const [name, bytes] of documents) changes.set(name, secretCopyOf(bytes));
       });
     } finally {
       for (const bytes of documents.values()) wipe(bytes);
@@ -343,10 +343,4 @@ function merged(
 function wipeUnless(documents: Map<string, Buffer>, kept: Map<string, Buffer>): void {
   const keptBuffers = new Set(kept.values());
   for (const bytes of documents.values()) if (!keptBuffers.has(bytes)) wipe(bytes);
-}
-
-function copyOf(bytes: Uint8Array): Buffer {
-  const copy = Buffer.alloc(bytes.length);
-  copy.set(bytes);
-  return copy;
 }

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { secretBytes } from '../base/bytes.ts';
 import { DIGEST_BYTES } from './codes.ts';
 
 /** KDFa of part 1, 11.4.10.2: SP 800-108 in counter mode with HMAC-SHA-256. The result is the caller's to wipe. */
@@ -40,7 +41,7 @@ export function kdfe(
 }
 
 function blocks(bytes: number, block: (counter: number) => Buffer): Buffer {
-  const out = Buffer.alloc(bytes);
+  const out = secretBytes(bytes);
   for (let done = 0, counter = 1; done < bytes; done += DIGEST_BYTES, counter++) {
     const part = block(counter);
     part.copy(out, done);

@@ -182,6 +182,15 @@ built('locked memory is counted by the kernel', () => {
   if (isRoot) assert.is(answer, 'true');
 });
 
+built('a process that guards its memory may leave no core, and glibc overwrites what is freed', () => {
+  const source = `
+    console.log(addon.forbidDump(), addon.overwriteFreed());
+    console.log(require('node:fs').readFileSync('/proc/self/limits', 'latin1'));`;
+  const { stdout } = inProcess(source);
+  assert.match(stdout, /^true true$/m);
+  assert.match(stdout, /^Max core file size +0 +0 /m);
+});
+
 testWhen(hasAddon && (!isRoot || hasProgram('setpriv')))(
   'a process that forbids dumps is closed to its own user',
   () => {

@@ -27,7 +27,7 @@ test('nothing is imitated', () => {
   assert.is(without.peerCredentials(0), undefined);
   assert.is(without.notify('READY=1'), false);
   assert.is(without.lockMemory(target), false);
-  assert.is(without.forbidDump(), false);
+  assert.is(without.guardMemory(), false);
 });
 
 test('its CPU may use neither instruction, whatever the flags say', () => {

@@ -1,4 +1,4 @@
-import { wipe } from '../../base/bytes.ts';
+import { secretBytes, wipe } from '../../base/bytes.ts';
 import type { AccountRecord, Accounts } from '../../state/accounts.ts';
 import type { PasswordHasher } from '../../state/password.ts';
 import { ACCOUNT_NAME } from '../../contract/access.ts';
@@ -56,14 +56,14 @@ export class PasswordCheck {
 export function basicCredentials(header: string | undefined): BasicCredentials | undefined {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header ?? '')?.[1];
   if (encoded === undefined) return undefined;
-  const bytes = Buffer.alloc(encoded.length);
+  const bytes = secretBytes(encoded.length);
   const decoded = bytes.subarray(0, bytes.write(encoded, 'base64'));
   const colon = decoded.indexOf(':');
   if (colon < 0) {
     wipe(bytes);
     return undefined;
   }
-  const password = Buffer.alloc(decoded.length - colon - 1);
+  const password = secretBytes(decoded.length - colon - 1);
   decoded.copy(password, 0, colon + 1);
   const name = decoded.toString('utf8', 0, colon);
   wipe(bytes);

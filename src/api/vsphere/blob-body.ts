@@ -1,4 +1,4 @@
-import { wipe } from '../../base/bytes.ts';
+import { secretBytes, wipe } from '../../base/bytes.ts';
 
 /** JSON with entropy in it: the base64 is decoded from the bytes of the body, so that it never becomes a string. */
 
@@ -96,7 +96,7 @@ function sextets(): Uint8Array {
  * looked up by is secret, and so is the place in the table: the processor's caches could tell, and are trusted as far as this process is.
  */
 function decodeBase64(digits: Uint8Array): Buffer | undefined {
-  const bytes = Buffer.alloc(Math.floor((digits.length * 3) / 4) + 3);
+  const bytes = secretBytes(Math.floor((digits.length * 3) / 4) + 3);
   let [length, bits, held, padding] = [0, 0, 0, 0];
   for (let at = 0; at < digits.length; at++) {
     let digit = digits[at] ?? 0;
@@ -118,7 +118,7 @@ function decodeBase64(digits: Uint8Array): Buffer | undefined {
   }
   // Six bits left over are a digit alone, and what is left of a last byte is 0.
   const isWhole = bits < 6 && (held & ((1 << bits) - 1)) === 0 && (padding === 0 || padding === bits / 2);
-  const exact = isWhole ? Buffer.alloc(length) : undefined;
+  const exact = isWhole ? secretBytes(length) : undefined;
   if (exact !== undefined) bytes.copy(exact, 0, 0, length);
   wipe(bytes);
   return exact;

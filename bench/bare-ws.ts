@@ -77,7 +77,7 @@ export class BareWs {
         external: wordWise ? ['utf-8-validate'] : ['utf-8-validate', 'bufferutil'],
         alias: wordWise ? WORD_WISE : {},
         banner: {
-          js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+          js: "import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);",
         },
       });
     }

@@ -28,7 +28,7 @@ await build({
   format: 'esm',
   logLevel: 'error',
   banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    js: "import { createRequire as bundledRequire } from 'node:module'; const require = bundledRequire(import.meta.url);",
   },
 });
 

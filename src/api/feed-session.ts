@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -6,22 +5,17 @@ import type { Counters } from '../base/counters.ts';
 import { EntropyError, errnoOf, isEntropyError, messageOf, type ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { RandomSource } from '../base/random.ts';
-import { KIB, MS_PER_SECOND } from '../base/units.ts';
+import { MS_PER_SECOND } from '../base/units.ts';
 import {
-  encodeAnswer,
   encodeClose,
   encodeGrant,
   encodeLevel,
-  encodePong,
   HOST_FRAMES,
-  readFeederFrame,
   type CloseReason,
-  type FeederFrame,
   type Grant,
   type LevelReport,
 } from '../protocol/frame-payloads.ts';
 import type { HostHello } from '../protocol/handshake-messages.ts';
-import { RECEIPT_BYTES } from '../protocol/receipt.ts';
 import { HostHandshake, type FeedSession as SessionKeys } from '../protocol/handshake.ts';
 import type { AdmittedSession } from '../service/admitted-session.ts';
 import type { FeederAdmission } from '../service/feeder-admission.ts';
@@ -30,6 +24,7 @@ import type { LinkPeer } from '../service/link-watch.ts';
 import { FRAME_FAULTS, NO_FAULT } from './feed-faults.ts';
 import { FeedSocket } from './feed-socket.ts';
 import type { Stranger } from './feed-strangers.ts';
+import { FrameIntake } from './frame-intake.ts';
 
 export interface FeedSessionOptions {
   readonly hello: HostHello;
@@ -66,10 +61,8 @@ type Phase = 'hello' | 'admitting' | 'feeding' | 'ending' | 'closed';
 
 /** A proven feeder that is not heard for so many lost timeouts has left without a word. */
 const IDLE_TIMEOUTS = 2;
-/** An answer costs as much as a frame for each KiB of it that may be wanted. */
-const RECORDS_PER_COST = KIB / RECEIPT_BYTES;
 
-/** One connection of the feed. Frames are handled in their order, a bounded number at a time; receipts leave in that order. */
+/** One connection of the feed, from the hello to its last word. */
 export class FeedSession implements FeedConnection, Stranger {
   readonly address: string;
   readonly ipAddress: string;
@@ -79,13 +72,12 @@ export class FeedSession implements FeedConnection, Stranger {
   readonly #dependencies: FeedSessionDependencies;
   readonly #socket: FeedSocket;
   readonly #handshake: HostHandshake;
-  readonly #waiting: Buffer[] = [];
   #phase: Phase = 'hello';
   #keys: SessionKeys | undefined;
   /** Who proved to be here. */
   #feeder: string | undefined;
   #session: AdmittedSession | undefined;
-  #inFlight = 0;
+  #frames: FrameIntake | undefined;
   #heardMs = 0;
   #reason: CloseReason = 'feed-connection-lost';
   #timer: Timer | undefined;
@@ -141,7 +133,7 @@ export class FeedSession implements FeedConnection, Stranger {
     const wasFeeding = this.#phase === 'feeding';
     this.#phase = 'ending';
     this.#reason = code;
-    this.#waiting.length = 0;
+    this.#frames?.stop();
     this.#after(this.#options.closeTimeoutMs, () => this.#socket.terminate());
     this.#dependencies.ending();
     if (wasFeeding) void this.#endSession(code, detail);
@@ -156,9 +148,7 @@ export class FeedSession implements FeedConnection, Stranger {
     } else if (this.#phase === 'admitting') {
       throw new EntropyError('feed-handshake-invalid', 'a message came before the welcome');
     } else if (this.#phase === 'feeding') {
-      if (!isBinary) throw new EntropyError('feed-frame-invalid', 'a frame is binary');
-      this.#waiting.push(data);
-      this.#work();
+      this.#frames?.receive(data, isBinary);
     }
   }
 
@@ -193,60 +183,27 @@ export class FeedSession implements FeedConnection, Stranger {
     this.#keys = session;
     this.#phase = 'feeding';
     this.#socket.sendText(message);
-    this.#heardMs = this.#dependencies.clock.monotonicMs();
+    this.#frames = this.#intakeOf(admitted, session);
+    this.#heardNow();
     this.#watchIdle();
     admitted.begin(session.id);
   }
 
-  /** Takes frames up while few enough are under way; until then the peer is not read. */
-  #work(): void {
-    while (this.#phase === 'feeding' && this.#inFlight < this.#options.maximumInFlight) {
-      const message = this.#waiting.shift();
-      if (message === undefined) break;
-      this.#take(message);
-    }
-    this.#socket.read(this.#waiting.length === 0);
+  #intakeOf(session: AdmittedSession, keys: SessionKeys): FrameIntake {
+    return new FrameIntake(
+      { keys, session, maximumInFlight: this.#options.maximumInFlight },
+      {
+        read: (isWanted) => this.#socket.read(isWanted),
+        send: (type, payload) => this.#send(type, payload),
+        heard: () => this.#heardNow(),
+        closed: () => this.end('end', 'the feeder closed the session'),
+        failed: (error) => this.#fail(error),
+      },
+    );
   }
 
-  #take(message: Buffer): void {
-    const { keys, session } = this.#proven();
-    const frame = readFeederFrame(keys.opener.open(message));
+  #heardNow(): void {
     this.#heardMs = this.#dependencies.clock.monotonicMs();
-    const handled = this.#handle(frame, message, session);
-    this.#inFlight++;
-    handled
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#inFlight--;
-        this.#guarded(() => this.#work());
-      });
-  }
-
-  /** Throws at once what a frame does wrong, so that no later one is looked at; rejects with what goes wrong on this side. */
-  #handle(frame: FeederFrame, message: Buffer, session: AdmittedSession): Promise<void> {
-    if (frame.kind === 'data') {
-      const { sequence, payload } = frame;
-      const digest = createHash('sha256').update(message).digest();
-      return session
-        .data({ sequence, payload, digest })
-        .then((receipt) => this.#send(HOST_FRAMES.receipt, receipt));
-    }
-    const cost = frame.kind === 'ask' ? 1 + Math.ceil(frame.records / RECORDS_PER_COST) : 1;
-    return session.control(frame.sequence, cost).then(() => this.#answer(frame, session));
-  }
-
-  #answer(frame: Exclude<FeederFrame, { kind: 'data' }>, session: AdmittedSession): void {
-    switch (frame.kind) {
-      case 'ping':
-        this.#send(HOST_FRAMES.pong, encodePong(frame.sequence));
-        break;
-      case 'ask':
-        this.#send(HOST_FRAMES.answer, encodeAnswer(session.receiptsFrom(frame.fromSequence, frame.records)));
-        break;
-      case 'close':
-        this.end('end', 'the feeder closed the session');
-        break;
-    }
   }
 
   /** Receipts of what is under way leave by themselves, before the record that ends the session. */
@@ -262,7 +219,7 @@ export class FeedSession implements FeedConnection, Stranger {
   async #close(): Promise<void> {
     this.#phase = 'closed';
     this.#timer?.cancel();
-    this.#waiting.length = 0;
+    this.#frames?.stop();
     this.#handshake.wipe();
     this.#keys?.wipe();
     await this.#session?.close(this.#reason);
@@ -280,6 +237,7 @@ export class FeedSession implements FeedConnection, Stranger {
     this.#reason = isTooLarge ? 'payload-too-large' : 'feed-frame-invalid';
     this.#count(this.#reason, error.message);
     this.#phase = 'ending';
+    this.#frames?.stop();
     this.#dependencies.ending();
     this.#after(this.#options.closeTimeoutMs, () => this.#socket.terminate());
   }
@@ -332,12 +290,6 @@ export class FeedSession implements FeedConnection, Stranger {
     const { counters, refused } = this.#dependencies;
     if (FRAME_FAULTS.has(code) && this.#session !== undefined) counters.add('feeder.frames.refused');
     if (!NO_FAULT.has(code)) refused(code, detail, this.#feeder);
-  }
-
-  #proven(): { readonly keys: SessionKeys; readonly session: AdmittedSession } {
-    if (this.#keys === undefined || this.#session === undefined)
-      throw new Error('broken invariant: frames come after the welcome');
-    return { keys: this.#keys, session: this.#session };
   }
 
   /** The one timer: for the proof, then for silence, then for the close. */

@@ -40,6 +40,7 @@ const EXAMPLES: Partial<Record<RouteName, Example>> = {
   setRole: { params: { name: 'svc' }, more: json('{"role": "ReadOnly"}') },
   removeAccount: { params: { name: 'svc' } },
   setPassphrase: { more: `${BYTES} --data-binary @password` },
+  suspendSeal: { more: json('{"boots": 1}') },
   changeEncryption: { more: json('{"mode": "NONE"}') },
   sendEntropy: {
     more: `${BYTES} -H 'Entropy-Sequence: 1' -H 'Accept: application/json' --data-binary @entropy.bin`,

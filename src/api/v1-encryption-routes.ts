@@ -12,6 +12,10 @@ export function registerEncryptionRoutes(app: ControlApp, { encryption }: Contro
     ...registered(ROUTES.changeEncryption),
     handler: ({ body, caller }) => encryption.change(body, caller.peer),
   });
+  app.route({
+    ...registered(ROUTES.suspendSeal),
+    handler: ({ body, caller }) => encryption.suspend(body.boots, caller.peer),
+  });
   app.route({ ...registered(ROUTES.checkSeal), handler: () => encryption.check() });
   app.route({
     ...registered(ROUTES.removePassphrase),

@@ -14,6 +14,22 @@ export const ENCRYPTION_EVENTS = {
     'notice',
     'The configuration no longer needs the installed files to be those that were built.',
   ),
+  'configenc.seal.suspend': event(
+    'alert',
+    'The seal is suspended for the boots in the detail: whoever starts this host in another way opens the configuration meanwhile.',
+    'Update the firmware and restart; it ends by itself, or with `entropyctl mixer seal suspend --boots 0`.',
+  ),
+  'configenc.seal.suspended': event(
+    'warning',
+    'This start opened the configuration while the seal was suspended; the detail tells whether the PCRs changed and whether it was sealed to them anew.',
+    'If no firmware was updated, find out what changed. Where it was not sealed anew: `entropyctl system settings encryption set --mode=TPM`.',
+  ),
+  'configenc.seal.resume': event('notice', 'The suspension of the seal is over.'),
+  'configenc.keys.changed': event(
+    'warning',
+    'db or dbx of Secure Boot is another than at boot: PCR 7 will differ at the next, and the configuration not open by it.',
+    'Before the restart: `entropyctl mixer seal suspend --boots 1`; and have the recovery key at hand.',
+  ),
   'configenc.passphrase.set': event(
     'notice',
     'A passphrase is joined into the configuration archive: from now on it does not open without it. Key and recovery key are new.',

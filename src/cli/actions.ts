@@ -24,7 +24,7 @@ import {
   exportConfiguration,
   listConfiguration,
 } from './configuration-actions.ts';
-import { changeEncryption, checkSeal, encryption } from './encryption-actions.ts';
+import { changeEncryption, checkSeal, encryption, suspendSeal } from './encryption-actions.ts';
 import { changeOf, entropydSettings } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow, installSeedRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
@@ -114,6 +114,8 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return changeEncryption(invocation, surroundings);
     case 'checkSeal':
       return checkSeal(invocation, surroundings);
+    case 'suspendSeal':
+      return suspendSeal(invocation, surroundings);
     case 'setPassphrase':
       return setPassphrase(invocation, surroundings);
     case 'removePassphrase':

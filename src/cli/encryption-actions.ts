@@ -1,7 +1,7 @@
 import { EntropyError, EXIT } from '../base/errors.ts';
-import { ENCRYPTION_MODES, type EncryptionChange } from '../contract/encryption.ts';
+import { ENCRYPTION_MODES, type EncryptionChange, type SealCheck } from '../contract/encryption.ts';
 import { ROUTES } from '../contract/routes.ts';
-import { optionalTextOf, succeeded, type Answer, type Surroundings } from './answer.ts';
+import { numberOf, optionalTextOf, succeeded, type Answer, type Surroundings } from './answer.ts';
 import type { Invocation } from './command-line.ts';
 
 /** The three rows that esxcli prints, and whether a passphrase is joined. */
@@ -23,11 +23,43 @@ export async function changeEncryption(invocation: Invocation, { client }: Surro
 }
 
 export async function checkSeal(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
-  const { mode, opens, because, pcrs, secureBoot, signer } = await client.call(ROUTES.checkSeal);
-  return {
-    ...succeeded(invocation, { mode, opens, because, pcrs: pcrs.join(', '), secureBoot, signer }),
-    exit: opens ? EXIT.ok : EXIT.stateRefused,
+  const report = await client.call(ROUTES.checkSeal);
+  const { mode, opens, because, pcrs, secureBoot, signer, suspendedBoots } = report;
+  const row = {
+    ...{ mode, opens, because, pcrs: pcrs.join(', '), secureBoot, signer },
+    suspension: suspensionText(suspendedBoots),
+    secureBootKeys: keysText(report),
   };
+  const answer = { ...succeeded(invocation, row), exit: opens ? EXIT.ok : EXIT.stateRefused };
+  const willBeRefused =
+    report.secureBootKeys === 'changed' && pcrs.includes(SECURE_BOOT_PCR) && (suspendedBoots ?? 0) === 0;
+  return willBeRefused && opens ? { ...answer, exit: EXIT.degraded, note: WILL_DIFFER } : answer;
+}
+
+const SECURE_BOOT_PCR = 7;
+const WILL_DIFFER =
+  'PCR 7 will differ at the next boot, and the configuration not open by it. Before the restart: entropyctl mixer seal suspend --boots 1';
+
+function suspensionText(boots: number | null): string | null {
+  if (boots === null) return null;
+  return boots === 0 ? 'for this boot alone' : `for ${boots} more ${boots === 1 ? 'boot' : 'boots'}`;
+}
+
+function keysText({ secureBootKeys, keysComparedWith }: SealCheck): string {
+  const since = { boot: ' since boot', start: ' since the daemon started', '': '' };
+  return `${secureBootKeys}${since[keysComparedWith]}`;
+}
+
+/** Prints nothing; what is open meanwhile is said on the other stream. */
+export async function suspendSeal(invocation: Invocation, { client }: Surroundings): Promise<Answer> {
+  const { suspendedBoots } = await client.call(ROUTES.suspendSeal, {
+    body: { boots: numberOf(invocation, 'boots') },
+  });
+  const note =
+    suspendedBoots === null
+      ? 'the seal is not suspended: the configuration opens by its PCRs alone.'
+      : `the seal is suspended, ${suspensionText(suspendedBoots) ?? ''}: whoever starts this host in another way opens the configuration meanwhile. The TPM ends it; each start of the host counts. Have the recovery key at hand.`;
+  return { output: null, note, exit: EXIT.ok };
 }
 
 function changeOf(invocation: Invocation): EncryptionChange {

@@ -133,6 +133,10 @@ function troubleLines({ mixer, state, recovery }: StatusReport): string[] {
     const advice = isErrorCode(state.refused) ? ` ${ERRORS[state.refused].whatToDo}` : '';
     lines.push(`State: ${state.directory} is refused: ${state.refused}.${advice}`);
   }
+  if (state.suspendedBoots !== null)
+    lines.push(
+      `Seal: suspended for this boot and ${state.suspendedBoots} more. \`entropyctl mixer seal suspend --boots 0\` ends it.`,
+    );
   if (recovery.state === 'recovered') lines.push('State: recovered: restart, then rotate');
   if (recovery.state === 'older-copy')
     lines.push('State: an older copy was put back: confirm its feeders, make tokens anew, then rotate');

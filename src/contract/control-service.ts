@@ -28,6 +28,8 @@ export interface EncryptionControl {
   setPassphrase(content: Uint8Array, peer: Peer): Promise<EncryptionReport>;
   /** From protection back to obfuscation. */
   removePassphrase(peer: Peer): Promise<EncryptionReport>;
+  /** The seal does not look at the PCRs that firmware changes for so many boots after this one; 0 ends that. */
+  suspend(boots: number, peer: Peer): Promise<EncryptionReport>;
   /** Opens what is on disk once more, and tells what came of it. */
   check(): Promise<SealCheck>;
 }

@@ -1,5 +1,5 @@
 import type { CommandEntry, OptionEntry } from './command-entry.ts';
-import { ADDABLE_PCRS } from './encryption.ts';
+import { ADDABLE_PCRS, MAXIMUM_SUSPENDED_BOOTS } from './encryption.ts';
 import { text, truth, type OutputShape } from './shape-entry.ts';
 
 /** `system settings encryption` as esxcli has it, and `mixer seal`. */
@@ -34,6 +34,8 @@ const SEAL_CHECK: OutputShape = {
     text('pcrs', 'PCRs'),
     text('secureBoot', 'Secure Boot'),
     text('signer', 'Installation Signer'),
+    text('suspension', 'Suspension', 'none'),
+    text('secureBootKeys', 'Secure Boot Keys'),
   ],
 };
 
@@ -89,5 +91,23 @@ export const SEAL_COMMANDS = {
     options: [],
     route: 'checkSeal',
     output: SEAL_CHECK,
+  },
+  suspendSeal: {
+    words: ['mixer', 'seal', 'suspend'],
+    summary:
+      'Before a firmware update: let the configuration open for so many boots whatever that does to the PCRs. The TPM ends it',
+    options: [
+      {
+        long: 'boots',
+        short: 'b',
+        type: 'integer',
+        required: true,
+        minimum: 0,
+        maximum: MAXIMUM_SUSPENDED_BOOTS,
+        description: 'How many boots after this one; 0 ends it now',
+      },
+    ],
+    route: 'suspendSeal',
+    output: null,
   },
 } as const satisfies Record<string, CommandEntry>;

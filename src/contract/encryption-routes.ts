@@ -1,4 +1,9 @@
-import { EncryptionChangeSchema, EncryptionReportSchema, SealCheckSchema } from './encryption.ts';
+import {
+  EncryptionChangeSchema,
+  EncryptionReportSchema,
+  SealCheckSchema,
+  SuspensionSchema,
+} from './encryption.ts';
 import { bare, route } from './route.ts';
 
 /** The rows of the table of routes that deal with the encryption of the configuration. */
@@ -27,6 +32,25 @@ export const ENCRYPTION_ROUTES = {
         'tpm-no-sha256',
         'tpm-owned',
         'tpm-vendor-refused',
+        'tpm-refused',
+        'state-damaged',
+        'state-unwritable',
+      ],
+    },
+  ),
+  suspendSeal: route(
+    'POST',
+    '/v1/encryption/suspend',
+    'local-change',
+    'Let the configuration open for this and so many more boots whatever firmware does to the PCRs; the TPM ends it',
+    {
+      ...bare,
+      body: SuspensionSchema,
+      answer: EncryptionReportSchema,
+      errors: [
+        'encryption-unsatisfied',
+        'installation-altered',
+        'tpm-absent',
         'tpm-refused',
         'state-damaged',
         'state-unwritable',

@@ -9,6 +9,17 @@ export type EncryptionMode = (typeof ENCRYPTION_MODES)[number];
 /** PCRs that can be added to the policy: 4 boot loader, 11 unified kernel image, 14 shim's keys. */
 export const ADDABLE_PCRS = [4, 11, 14] as const;
 
+/** A firmware update takes one boot or a few. */
+export const MAXIMUM_SUSPENDED_BOOTS = 8;
+
+const suspendedBoots = Type.Union(
+  [Type.Integer({ minimum: 0, maximum: MAXIMUM_SUSPENDED_BOOTS }), Type.Null()],
+  {
+    description:
+      'Boots after this one in which the seal does not look at the PCRs that firmware changes; null when it is not suspended',
+  },
+);
+
 export const EncryptionReportSchema = Type.Object(
   {
     mode: oneOf(...ENCRYPTION_MODES),
@@ -20,6 +31,7 @@ export const EncryptionReportSchema = Type.Object(
       description:
         'A passphrase is joined in: mode NONE is then protection as good as the passphrase, and obfuscation without it',
     }),
+    suspendedBoots,
     pcrs: Type.Array(Type.Integer(), { description: 'PCRs of the policy, in order; empty in mode NONE' }),
   },
   closed,
@@ -44,6 +56,20 @@ export const EncryptionChangeSchema = Type.Object(
 );
 export type EncryptionChange = Static<typeof EncryptionChangeSchema>;
 
+export const SECURE_BOOT_KEYS = ['same', 'changed', 'unknown'] as const;
+export const KEYS_COMPARED_WITH = ['boot', 'start', ''] as const;
+
+export const SuspensionSchema = Type.Object(
+  {
+    boots: Type.Integer({
+      minimum: 0,
+      maximum: MAXIMUM_SUSPENDED_BOOTS,
+      description: 'Boots after this one; 0 ends the suspension',
+    }),
+  },
+  closed,
+);
+
 export const SealCheckSchema = Type.Object(
   {
     mode: oneOf(...ENCRYPTION_MODES),
@@ -56,6 +82,17 @@ export const SealCheckSchema = Type.Object(
         'Who signed the installed files: `local` for a build of this machine, else the release key; empty when they do not match',
     }),
     pcrs: Type.Array(Type.Integer()),
+    suspendedBoots,
+    secureBootKeys: Type.Unsafe<(typeof SECURE_BOOT_KEYS)[number]>({
+      ...oneOf(...SECURE_BOOT_KEYS),
+      description:
+        'db and dbx of the firmware, compared with what `keysComparedWith` names: changed, PCR 7 will differ at the next boot',
+    }),
+    keysComparedWith: Type.Unsafe<(typeof KEYS_COMPARED_WITH)[number]>({
+      ...oneOf(...KEYS_COMPARED_WITH),
+      description:
+        '`boot`: what firmware measured, by its event log; `start`: what the daemon found at its start; empty when unknown',
+    }),
   },
   closed,
 );

@@ -150,6 +150,8 @@ export const StateReportSchema = Type.Object(
   {
     directory: Type.String(),
     encryptionMode: oneOf('NONE', 'TPM'),
+    /** Boots after this one in which the seal is suspended; null when it is not. */
+    suspendedBoots: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
     /** Code of the error that made the archive be refused; empty when it was opened. */
     refused: Type.String(),
   },

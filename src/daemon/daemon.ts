@@ -206,8 +206,10 @@ export class Daemon {
       none: state.encryption.none,
       installation: state.encryption.installation,
       secureBoot: () => state.encryption.secureBoot(),
+      keys: () => state.encryption.keys(),
       events: bus,
     });
+    await state.encryption.tellChangedKeys();
     const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
     const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });

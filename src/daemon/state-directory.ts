@@ -17,6 +17,7 @@ import type { Installation } from '../state/installation.ts';
 import { settleOlderCopy } from '../state/older-copy.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import { openArchive } from './open-archive.ts';
+import { settleSuspension } from './suspended-start.ts';
 import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
 import { Tokens } from '../state/tokens.ts';
 
@@ -108,7 +109,7 @@ export async function openState(
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
   const refused = config.refused?.code ?? '';
   const encryptionMode = archive.mode === 'TPM' ? ('TPM' as const) : ('NONE' as const);
-  const report = { directory, encryptionMode, refused };
+  const report = { directory, encryptionMode, suspendedBoots: null, refused };
   // Nothing is wrong with what is sealed away: the sources that need no configuration go on.
   const heldBecause = isSealedAway ? '' : refused;
   return { ...store, config, tokens, accounts, ledger, report, heldBecause };
@@ -131,6 +132,7 @@ export async function openStore(
   await encryption.verifyInstallation();
   const archive = await openArchive({ files, random, encryption });
   onStop(() => archive.close());
+  await settleSuspension(archive, { ...dependencies, encryption });
   const counter = archive.mode === 'TPM' ? encryption.generation : undefined;
   const cachesHeldBack = await settleOlderCopy({ archive, counter, random, clock, events });
   const enrolment = Enrolment.open({ archive, random, clock });

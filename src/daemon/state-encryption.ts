@@ -1,8 +1,16 @@
+import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { EntropyError, isEntropyError, messageOf } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import { EFI_VARIABLES, readSecureBoot, type SecureBoot } from '../hardware/secure-boot.ts';
+import {
+  EVENT_LOG,
+  readMeasuredKeys,
+  readSecureBootKeys,
+  type SecureBootKeys,
+} from '../hardware/secure-boot-keys.ts';
+import type { SealCheck } from '../contract/encryption.ts';
 import { DowngradeGuard } from '../state/downgrade-guard.ts';
 import type { Installation } from '../state/installation.ts';
 import { readPassphrase, type PassphrasePlace } from './passphrase-place.ts';
@@ -56,6 +64,7 @@ export class StateEncryption {
   readonly none: NoneWrapping;
   readonly wrappings: readonly KeyWrapping[];
   readonly #options: EncryptionOptions;
+  #keysAtStart: SecureBootKeys | undefined;
   readonly #dependencies: StateEncryptionDependencies;
 
   constructor(
@@ -94,6 +103,27 @@ export class StateEncryption {
   /** Whether this start was given a passphrase. */
   get isPassphraseGiven(): boolean {
     return this.#options.passphrase !== undefined;
+  }
+
+  /** Whether db and dbx are those of the boot, or of this start where it is not told what was measured. */
+  async keys(): Promise<Pick<SealCheck, 'secureBootKeys' | 'keysComparedWith'>> {
+    const { efiVariables } = this.#options;
+    const log = efiVariables === undefined ? EVENT_LOG : path.join(efiVariables, path.basename(EVENT_LOG));
+    const [now, measured] = await Promise.all([readSecureBootKeys(efiVariables), readMeasuredKeys(log)]);
+    this.#keysAtStart ??= now;
+    const before = measured ?? this.#keysAtStart;
+    if (now === undefined || before === undefined) return { secureBootKeys: 'unknown', keysComparedWith: '' };
+    return {
+      secureBootKeys: now.db === before.db && now.dbx === before.dbx ? 'same' : 'changed',
+      keysComparedWith: measured === undefined ? 'start' : 'boot',
+    };
+  }
+
+  /** Tells at start when PCR 7 will be another at the next boot, and the archive is sealed to it. */
+  async tellChangedKeys(): Promise<void> {
+    const { secureBootKeys, keysComparedWith } = await this.keys();
+    if (secureBootKeys === 'changed' && this.sealing.pcrs.includes(SECURE_BOOT_PCR))
+      this.#dependencies.events.emit('configenc.keys.changed', { comparedWith: keysComparedWith });
   }
 
   secureBoot(): Promise<SecureBoot> {

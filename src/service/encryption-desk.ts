@@ -5,11 +5,14 @@ import type { EncryptionControl, Peer } from '../contract/control-service.ts';
 import type { EncryptionChange, EncryptionReport, SealCheck } from '../contract/encryption.ts';
 import type { SecureBoot } from '../hardware/secure-boot.ts';
 import type { Installation } from '../state/installation.ts';
+import { INSTALLATION_PCR } from '../state/seal-fields.ts';
 import type { NoneWrapping } from '../state/none-wrapping.ts';
 import { passphraseOf } from '../state/passphrase.ts';
 import { encryptionReport, plannedEncryption } from '../state/seal-plan.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import type { TpmWrapping } from '../state/tpm-wrapping.ts';
+
+export type KeysReport = Pick<SealCheck, 'secureBootKeys' | 'keysComparedWith'>;
 
 export interface EncryptionDeskDependencies {
   readonly archive: StateArchive;
@@ -17,6 +20,7 @@ export interface EncryptionDeskDependencies {
   readonly none: NoneWrapping;
   readonly installation: Installation;
   readonly secureBoot: () => Promise<SecureBoot>;
+  readonly keys: () => Promise<KeysReport>;
   readonly events: EventSink;
 }
 
@@ -27,6 +31,7 @@ export class EncryptionDesk implements EncryptionControl {
   readonly #none: NoneWrapping;
   readonly #installation: Installation;
   readonly #secureBoot: () => Promise<SecureBoot>;
+  readonly #keys: () => Promise<KeysReport>;
   readonly #events: EventSink;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -36,14 +41,15 @@ export class EncryptionDesk implements EncryptionControl {
     this.#none = dependencies.none;
     this.#installation = dependencies.installation;
     this.#secureBoot = dependencies.secureBoot;
+    this.#keys = dependencies.keys;
     this.#events = dependencies.events;
   }
 
   report(): EncryptionReport {
     const isSealed = this.#archive.mode === 'TPM';
     return isSealed
-      ? encryptionReport('TPM', this.#sealing.pcrs)
-      : encryptionReport('NONE', [], this.#archive.isProtected);
+      ? encryptionReport('TPM', this.#sealing.pcrs, { suspendedBoots: this.#suspendedBoots() })
+      : encryptionReport('NONE', [], { passphrase: this.#archive.isProtected });
   }
 
   /** @throws EntropyError encryption-irreversible, encryption-unsatisfied, installation-altered, tpm-…, state-unwritable */
@@ -78,11 +84,36 @@ export class EncryptionDesk implements EncryptionControl {
     });
   }
 
+  /** @throws EntropyError encryption-unsatisfied, tpm-…, state-unwritable, and what made the archive be refused */
+  suspend(boots: number, peer: Peer): Promise<EncryptionReport> {
+    return this.#inTurn(async () => {
+      if (this.#archive.refused !== undefined) throw this.#archive.refused;
+      const { mode, pcrs, suspendedBoots } = this.report();
+      if (mode !== 'TPM' || pcrs.every((pcr) => pcr === INSTALLATION_PCR))
+        throw new EntropyError(
+          'encryption-unsatisfied',
+          'a seal to PCRs that firmware changes: there is none',
+        );
+      if (boots === 0 && suspendedBoots === null) return this.report();
+      await this.#archive.rewrap({ prepare: () => this.#sealing.suspend(boots) });
+      const detail = { by: peer.name, boots, pcrs: pcrs.join(' ') };
+      this.#events.emit(boots === 0 ? 'configenc.seal.resume' : 'configenc.seal.suspend', detail);
+      return this.report();
+    });
+  }
+
   /** Unseals what is on disk once more, and tells what came of it. */
   async check(): Promise<SealCheck> {
-    const { mode, pcrs } = this.report();
+    const { mode, pcrs, suspendedBoots } = this.report();
     const installed = await this.#installation.verify().catch(() => undefined);
-    const host = { mode, pcrs, secureBoot: await this.#secureBoot(), signer: installed?.signer ?? '' };
+    const host = {
+      mode,
+      pcrs,
+      suspendedBoots,
+      secureBoot: await this.#secureBoot(),
+      ...(await this.#keys()),
+      signer: installed?.signer ?? '',
+    };
     try {
       await this.#archive.tryToOpen();
       return { ...host, opens: true, code: '', because: '' };
@@ -96,6 +127,11 @@ export class EncryptionDesk implements EncryptionControl {
     const turn = this.#tail.then(work);
     this.#tail = turn.catch(() => undefined);
     return turn;
+  }
+
+  #suspendedBoots(): number | null {
+    const bootsLeft = this.#sealing.suspension?.bootsLeft ?? -1;
+    return bootsLeft < 0 ? null : bootsLeft;
   }
 
   #requireNone(): void {

@@ -106,6 +106,7 @@ export class EntropyService implements ControlService {
 
   async status(): Promise<StatusReport> {
     const report = await this.#engine.call('report');
+    const encryption = this.encryption.report();
     // The engine knows its feeds since start only; the ledger numbers them across restarts.
     const [recorded] = this.#ledger.report(1).records;
     const lastFeed = report.kernel.lastFeed === null ? null : (recorded ?? report.kernel.lastFeed);
@@ -117,7 +118,11 @@ export class EntropyService implements ControlService {
       startedMs: this.#startedMs,
       nowMs: this.#clock.wallMs(),
       recovery: this.recovery.report(),
-      state: { ...this.#options.state, encryptionMode: this.encryption.report().mode },
+      state: {
+        ...this.#options.state,
+        encryptionMode: encryption.mode,
+        suspendedBoots: encryption.suspendedBoots,
+      },
       counters: sumOf(report.counters, this.#counters.snapshot()),
     };
   }

@@ -4,6 +4,7 @@ import { parseSealedPublic } from '../tpm/public-area.ts';
 import type { SealedSecret } from '../tpm/sealed-secret.ts';
 import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
 import { ENVELOPE_OVERHEAD_BYTES, KEY_BYTES } from './envelope.ts';
+import { parseSuspension, suspensionFields, type SuspendedSeal } from './seal-suspension.ts';
 
 /** Secure Boot: its state and its keys (TCG PC Client Platform Firmware Profile, 2.3.4.8). */
 export const SECURE_BOOT_PCR = 7;
@@ -22,6 +23,8 @@ export interface SealFields extends SealedSecret {
   readonly values: PcrValues;
   /** The archive key under the sealed one. */
   readonly wrappedKey: Buffer;
+  /** Beside it, for firmware updates; undefined when there is none. */
+  readonly suspended: SuspendedSeal | undefined;
 }
 
 const NAME_BYTES = 34;
@@ -40,6 +43,7 @@ export function sealFields(fields: SealFields): ReadonlyMap<string, string> {
     ['tpm.public', fields.publicArea.toString('base64')],
     ['tpm.private', fields.privatePart.toString('base64')],
     ['tpm.wrappedKey', fields.wrappedKey.toString('base64')],
+    ...suspensionFields(fields.suspended),
   ]);
 }
 
@@ -61,6 +65,7 @@ export function parseSealFields(info: EncryptionInfo): SealFields {
     publicArea,
     privatePart: bytesOfField(info, 'tpm.private', MAXIMUM_PART_BYTES),
     wrappedKey: bytesOfField(info, 'tpm.wrappedKey', KEY_BYTES + ENVELOPE_OVERHEAD_BYTES),
+    suspended: parseSuspension(info),
   };
 }
 

@@ -11,13 +11,14 @@ import { INSTALLATION_PCR, SECURE_BOOT_PCR } from './seal-fields.ts';
 export function encryptionReport(
   mode: EncryptionMode,
   pcrs: readonly number[],
-  passphrase = false,
+  { passphrase = false, suspendedBoots = null }: Partial<EncryptionReport> = {},
 ): EncryptionReport {
   return {
     mode,
     requireExecInstalledOnly: pcrs.includes(INSTALLATION_PCR),
     requireSecureBoot: pcrs.includes(SECURE_BOOT_PCR),
     passphrase,
+    suspendedBoots,
     pcrs: [...pcrs],
   };
 }

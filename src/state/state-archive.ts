@@ -171,14 +171,24 @@ export class StateArchive {
   }
 
   /** Has the mode wrap the same key again, in both archives; the recovery key stays. Throws as `rotate` does. */
-  rewrap(): Promise<void> {
+  rewrap({ prepare }: Pick<RotateOptions, 'prepare'> = {}): Promise<void> {
     return this.#queue.run(async () => {
       const key = this.#openKey();
-      const fields = [...(await this.#wrapping.wrap(key)), ...this.#recoveryFields(key)];
-      const info = { mode: this.mode, keyId: key.id, fields: new Map(fields) };
-      await this.#writeUnder(key, info);
-      await this.#pair.settle(info, this.#wrapping);
+      const takeBack = await prepare?.();
+      try {
+        await this.#rewrap(key);
+      } catch (error) {
+        takeBack?.();
+        throw error;
+      }
     });
+  }
+
+  async #rewrap(key: RootKey): Promise<void> {
+    const fields = [...(await this.#wrapping.wrap(key)), ...this.#recoveryFields(key)];
+    const info = { mode: this.mode, keyId: key.id, fields: new Map(fields) };
+    await this.#writeUnder(key, info);
+    await this.#pair.settle(info, this.#wrapping);
   }
 
   /** Opens what is on disk once more, as the next start will, and lets go of it. Throws what would make that start refuse it. */

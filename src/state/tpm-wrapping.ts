@@ -1,15 +1,26 @@
 import { wipe } from '../base/bytes.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
+import { untilResetDigest } from '../tpm/boot-policy.ts';
 import { extended, pcrPolicyDigest, type PcrValues } from '../tpm/pcr.ts';
 import { isRefusal, TpmRefusal } from '../tpm/response-code.ts';
+import type { SealedSecret } from '../tpm/sealed-secret.ts';
 import type { StorageRoot } from '../tpm/storage-root.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { EncryptionInfo } from './encryption-info.ts';
 import { KEY_BYTES, openEnvelope, sealEnvelope, type EnvelopeKey } from './envelope.ts';
 import type { KeyWrapping } from './root-key.ts';
 import { INSTALLATION_PCR, parseSealFields, sealFields, type SealFields } from './seal-fields.ts';
+import type { SuspendedSeal } from './seal-suspension.ts';
 import { requireVendor, type VendorPolicy } from './tpm-vendor-policy.ts';
+
+/** A seal that does not look at the PCRs that firmware changes, for a while. */
+export interface Suspension {
+  /** Boots after the present one in which it holds; negative when it is over. */
+  readonly bootsLeft: number;
+  /** The PCRs had changed, and the archive opened by the suspension. */
+  readonly opened: boolean;
+}
 
 export interface TpmWrappingOptions {
   /** The state directory: its counter in the TPM is the mark of mode TPM. */
@@ -42,6 +53,8 @@ export class TpmWrapping implements KeyWrapping {
   readonly #options: TpmWrappingOptions;
   readonly #dependencies: TpmWrappingDependencies;
   #pcrs: readonly number[] = [];
+  #suspendedUntil: number | undefined;
+  #suspension: Suspension | undefined;
 
   constructor(options: TpmWrappingOptions, dependencies: TpmWrappingDependencies) {
     this.#options = options;
@@ -55,6 +68,20 @@ export class TpmWrapping implements KeyWrapping {
 
   set pcrs(pcrs: readonly number[]) {
     this.#pcrs = [...new Set(pcrs)].sort((a, b) => a - b);
+  }
+
+  /** The suspension of what was opened or wrapped last; undefined when there is none. */
+  get suspension(): Suspension | undefined {
+    return this.#suspension;
+  }
+
+  /** The next `wrap` also seals for this boot and so many more, whatever firmware does to the PCRs; 0 for none. Gives what takes that back. */
+  async suspend(boots: number): Promise<() => void> {
+    const before = [this.#suspendedUntil, this.#suspension] as const;
+    this.#suspendedUntil = boots === 0 ? undefined : (await this.#withTpm((tpm) => tpm.resetCount())) + boots;
+    return () => {
+      [this.#suspendedUntil, this.#suspension] = before;
+    };
   }
 
   /**
@@ -78,20 +105,10 @@ export class TpmWrapping implements KeyWrapping {
       await tpm.provisionStorageRoot();
       const endorsementName = await tpm.endorsementName();
       return tpm.withStorageRoot({}, async (root) => {
-        const secret = randomBytes(this.#dependencies.random, KEY_BYTES);
-        try {
-          const values = await this.#valuesToSealTo(tpm);
-          const sealed = await tpm.seal({ root, secret, policyDigest: pcrPolicyDigest(values) });
-          const wrappedKey = sealEnvelope(
-            { id: key.id, secret },
-            PURPOSE,
-            key.secret,
-            this.#dependencies.random,
-          );
-          return sealFields({ ...sealed, rootName: root.name, endorsementName, values, wrappedKey });
-        } finally {
-          wipe(secret);
-        }
+        const values = await this.#valuesToSealTo(tpm);
+        const sealed = await this.#sealed(tpm, root, key, pcrPolicyDigest(values), PURPOSE);
+        const suspended = await this.#sealedUntil(tpm, root, key, values);
+        return sealFields({ ...sealed, rootName: root.name, endorsementName, values, suspended });
       });
     });
   }
@@ -104,14 +121,9 @@ export class TpmWrapping implements KeyWrapping {
     const fields = parseSealFields(info);
     return this.#withTpm(async (tpm) => {
       try {
-        const secret = await tpm.withStorageRoot({ pinnedName: fields.rootName }, (root) =>
-          this.#unseal(tpm, root, fields),
+        return await tpm.withStorageRoot({ pinnedName: fields.rootName }, (root) =>
+          this.#opened(tpm, root, info, fields),
         );
-        try {
-          return this.#unwrapWith(secret, info, fields);
-        } finally {
-          wipe(secret);
-        }
       } catch (error) {
         throw await this.#explained(error, tpm, fields);
       }
@@ -150,31 +162,99 @@ export class TpmWrapping implements KeyWrapping {
     return values.set(INSTALLATION_PCR, extended(Buffer.alloc(KEY_BYTES), digest));
   }
 
-  async #unseal(tpm: Tpm, root: StorageRoot, fields: SealFields): Promise<Buffer> {
+  /** A new random key that the TPM seals under this policy, and the archive key under it. */
+  async #sealed(
+    tpm: Tpm,
+    root: StorageRoot,
+    key: EnvelopeKey,
+    policyDigest: Buffer,
+    purpose: string,
+  ): Promise<SealedSecret & { readonly wrappedKey: Buffer }> {
+    const { random } = this.#dependencies;
+    const secret = randomBytes(random, KEY_BYTES);
+    try {
+      const sealed = await tpm.seal({ root, secret, policyDigest });
+      return { ...sealed, wrappedKey: sealEnvelope({ id: key.id, secret }, purpose, key.secret, random) };
+    } finally {
+      wipe(secret);
+    }
+  }
+
+  /** While the seal is suspended: under no PCR but the installation's, until the last boot. */
+  async #sealedUntil(
+    tpm: Tpm,
+    root: StorageRoot,
+    key: EnvelopeKey,
+    values: PcrValues,
+  ): Promise<SuspendedSeal | undefined> {
+    const untilReset = this.#suspendedUntil;
+    this.#suspension = undefined;
+    if (untilReset === undefined) return undefined;
+    const bootsLeft = untilReset - (await tpm.resetCount());
+    if (bootsLeft < 0) return undefined;
+    const kept = new Map([...values].filter(([pcr]) => pcr === INSTALLATION_PCR));
+    const policyDigest = untilResetDigest(pcrPolicyDigest(kept), untilReset);
+    const purpose = suspendedPurpose(values.keys());
+    const sealed = { ...(await this.#sealed(tpm, root, key, policyDigest, purpose)), untilReset };
+    this.#suspension = { bootsLeft, opened: false };
+    return sealed;
+  }
+
+  /** By the PCRs; while the seal is suspended also without those that firmware changes. */
+  async #opened(tpm: Tpm, root: StorageRoot, info: EncryptionInfo, fields: SealFields): Promise<Buffer> {
+    const { suspended } = fields;
+    const bootsLeft = suspended === undefined ? undefined : suspended.untilReset - (await tpm.resetCount());
     const pcrs = [...fields.values.keys()];
-    if (!pcrs.includes(INSTALLATION_PCR)) return tpm.unseal({ root, sealed: fields, pcrs });
+    let key: Buffer;
+    let opened = false;
+    try {
+      key = this.#unwrapWith(await this.#unseal(tpm, { root, sealed: fields, pcrs }), info, fields, PURPOSE);
+    } catch (error) {
+      const isSuspended = suspended !== undefined && (bootsLeft ?? -1) >= 0;
+      if (!isSuspended || !isRefusal(error, 'POLICY_FAIL')) throw error;
+      const kept = pcrs.filter((pcr) => pcr === INSTALLATION_PCR);
+      const { untilReset } = suspended;
+      const secret = await this.#unseal(tpm, { root, sealed: suspended, pcrs: kept, untilReset });
+      key = this.#unwrapWith(secret, info, suspended, suspendedPurpose(pcrs));
+      opened = true;
+    }
+    // The TPM gave it under these PCRs and no others, so they are what the policy is; while suspended, what it was.
+    this.pcrs = pcrs;
+    this.#suspendedUntil = suspended?.untilReset;
+    this.#suspension = bootsLeft === undefined ? undefined : { bootsLeft, opened };
+    return key;
+  }
+
+  async #unseal(tpm: Tpm, options: Parameters<Tpm['unseal']>[0]): Promise<Buffer> {
+    if (!options.pcrs.includes(INSTALLATION_PCR)) return tpm.unseal(options);
     const digest = await this.#dependencies.measureInstallation();
     await tpm.resetPcr(INSTALLATION_PCR);
     await tpm.extendPcr(INSTALLATION_PCR, digest);
     try {
-      return await tpm.unseal({ root, sealed: fields, pcrs });
+      return await tpm.unseal(options);
     } finally {
       await tpm.extendPcr(INSTALLATION_PCR, CLOSED);
     }
   }
 
-  #unwrapWith(secret: Buffer, info: EncryptionInfo, fields: SealFields): Buffer {
-    if (secret.length !== KEY_BYTES)
-      throw new EntropyError('state-damaged', 'the TPM gives a key of the wrong length');
-    const key = openEnvelope({ id: info.keyId, secret }, PURPOSE, fields.wrappedKey);
-    // The TPM gave it under these PCRs and no others, so they are what the policy really is.
-    this.pcrs = [...fields.values.keys()];
-    return key;
+  #unwrapWith(
+    secret: Buffer,
+    info: EncryptionInfo,
+    { wrappedKey }: { readonly wrappedKey: Buffer },
+    purpose: string,
+  ): Buffer {
+    try {
+      if (secret.length !== KEY_BYTES)
+        throw new EntropyError('state-damaged', 'the TPM gives a key of the wrong length');
+      return openEnvelope({ id: info.keyId, secret }, purpose, wrappedKey);
+    } finally {
+      wipe(secret);
+    }
   }
 
   /** What the refusal means: which PCR changed, whether the TPM was cleared or is another one. */
   async #explained(error: unknown, tpm: Tpm, fields: SealFields): Promise<unknown> {
-    if (isRefusal(error, 'POLICY_FAIL')) return this.#pcrsChanged(error, tpm, fields);
+    if (isRefusal(error, 'POLICY_FAIL', 'POLICY')) return this.#pcrsChanged(error, tpm, fields);
     if (isAboutBlob(error))
       return new EntropyError('state-damaged', `encryption.info holds no sealed key: ${error.message}`, {
         cause: error,
@@ -201,8 +281,14 @@ export class TpmWrapping implements KeyWrapping {
     if (names.length === 0 && fields.values.has(INSTALLATION_PCR))
       names.push(`PCR ${INSTALLATION_PCR} (another signer of the installation)`);
     const which = names.length === 0 ? 'the policy is of other PCRs' : `${names.join(', ')} changed`;
-    return new EntropyError('tpm-pcr-changed', which, { cause: error });
+    const over = fields.suspended === undefined ? '' : '; the suspension of the seal is over';
+    return new EntropyError('tpm-pcr-changed', `${which}${over}`, { cause: error });
   }
+}
+
+/** The TPM does not vouch for the PCRs of a suspended seal, which is sealed anew to them: so its envelope does. */
+function suspendedPurpose(pcrs: Iterable<number>): string {
+  return `${PURPOSE}, suspended for PCR ${[...pcrs].sort((a, b) => a - b).join(' ')}`;
 }
 
 /** What the TPM says of a sealed key that was altered: of TPM2_Load's parameters, which are nothing else, or by these names. */

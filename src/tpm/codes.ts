@@ -21,7 +21,9 @@ export const COMMAND = {
   getCapability: 0x17a,
   getRandom: 0x17b,
   pcrRead: 0x17e,
+  policyCounterTimer: 0x16d,
   policyPcr: 0x17f,
+  readClock: 0x181,
   pcrExtend: 0x182,
 } as const;
 

@@ -1,5 +1,6 @@
 import { wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
+import { policyUntilReset } from './boot-policy.ts';
 import { DIGEST_BYTES } from './codes.ts';
 import { selfNamed } from './command-channel.ts';
 import { pcrSelection } from './pcr.ts';
@@ -57,13 +58,19 @@ export async function seal(
 /**
  * The secret, if the PCRs hold what it was sealed to: the caller's to wipe. On the bus it goes encrypted.
  *
- * @throws TpmRefusal: POLICY_FAIL for other PCRs, INTEGRITY for a sealed part that is altered or of another parent
+ * @throws TpmRefusal: POLICY_FAIL for other PCRs, POLICY when the reset count is past its end, INTEGRITY for a sealed part that is altered or of another parent
  */
 export async function unseal(
-  options: { readonly root: StorageRoot; readonly sealed: SealedSecret; readonly pcrs: readonly number[] },
+  options: {
+    readonly root: StorageRoot;
+    readonly sealed: SealedSecret;
+    readonly pcrs: readonly number[];
+    /** The policy also holds until this reset count only. */
+    readonly untilReset?: number;
+  },
   dependencies: SessionDependencies,
 ): Promise<Buffer> {
-  const { root, sealed, pcrs } = options;
+  const { root, sealed, pcrs, untilReset } = options;
   return withLoaded(root, sealed, dependencies, (object) =>
     withSession({ type: 'policy', root }, dependencies, async (session) => {
       const { channel } = dependencies;
@@ -71,6 +78,7 @@ export async function unseal(
         handles: [selfNamed(session.handle)],
         parameters: new TpmWriter().u16(0).raw(pcrSelection(pcrs)).bytes(),
       });
+      if (untilReset !== undefined) await policyUntilReset(session.handle, untilReset, channel);
       const answer = await channel.run('unseal', {
         handles: [object],
         authorization: session.authorization('response'),

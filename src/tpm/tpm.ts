@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { RandomSource } from '../base/random.ts';
+import { resetCount } from './boot-policy.ts';
 import { identify, randomOfTpm, requireSha256Bank, type TpmIdentity } from './capabilities.ts';
 import { CommandChannel } from './command-channel.ts';
 import { NvCounter } from './nv-counter.ts';
@@ -94,6 +95,11 @@ export class Tpm {
 
   unseal(options: Parameters<typeof unseal>[0]): Promise<Buffer> {
     return unseal(options, this.#session());
+  }
+
+  /** How often the TPM was reset, as at each start of the host. */
+  resetCount(): Promise<number> {
+    return resetCount(this.#channel);
   }
 
   counter(subject: string): NvCounter {

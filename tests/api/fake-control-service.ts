@@ -108,7 +108,7 @@ export function sampleStatus(change: Partial<StatusReport> = {}): StatusReport {
     version: '0.1.0',
     startedMs: NOW_MS - 5_120_000,
     nowMs: NOW_MS,
-    state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: '' },
+    state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', suspendedBoots: null, refused: '' },
     recovery: SAMPLE_RECOVERY,
     gate: {
       state: 'open',

@@ -8,6 +8,7 @@ export class FakeEncryption implements EncryptionControl {
     requireExecInstalledOnly: false,
     requireSecureBoot: true,
     passphrase: false,
+    suspendedBoots: null,
     pcrs: [7, 14],
   };
   readonly #asked: <T>(name: string, given: readonly unknown[], answer: () => T) => T;
@@ -32,9 +33,15 @@ export class FakeEncryption implements EncryptionControl {
     return this.#asked('removePassphrase', [peer], () => Promise.resolve(this.current));
   }
 
+  suspend(boots: number, peer: Peer): Promise<EncryptionReport> {
+    const answer = { ...this.current, suspendedBoots: boots === 0 ? null : boots };
+    return this.#asked('suspendSeal', [boots, peer], () => Promise.resolve(answer));
+  }
+
   check(): Promise<SealCheck> {
     const { mode, pcrs } = this.current;
-    const host = { mode, pcrs, secureBoot: 'on', signer: 'local' } as const;
+    const keys = { secureBootKeys: 'changed', keysComparedWith: 'boot' } as const;
+    const host = { mode, pcrs, suspendedBoots: 1, ...keys, secureBoot: 'on', signer: 'local' } as const;
     return this.#asked('checkSeal', [], () =>
       Promise.resolve({
         ...host,

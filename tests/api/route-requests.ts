@@ -28,6 +28,7 @@ export const REQUESTS: Readonly<
     headers: BYTES,
   },
   removePassphrase: { url: '/v1/encryption/passphrase' },
+  suspendSeal: { url: '/v1/encryption/suspend', payload: { boots: 1 } },
   checkSeal: { url: '/v1/encryption/check' },
   external: { url: '/v1/external' },
   installSeed: { url: '/v1/install-seed' },

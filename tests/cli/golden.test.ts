@@ -39,6 +39,7 @@ const REST: Partial<Record<CommandName, string>> = {
   disableFeeder: ' hsm-1',
   enableFeeder: ' hsm-1',
   revokeFeeder: ' hsm-1',
+  suspendSeal: ' --boots 1',
   selfSigned: ' --cert cert.pem --key key.pem --name lab.example',
   escrowRecovery: ' --recipient fleet.pem',
   showReceipts: ' receipts',
@@ -178,7 +179,12 @@ test('status answers is it safe, how long, what to do', async () => {
       'refused',
       {
         gate: { ...closed, reason: 'failed', whatToDo: 'See the state below.' },
-        state: { directory: '/var/lib/entropy-mixer', encryptionMode: 'NONE', refused: 'state-damaged' },
+        state: {
+          directory: '/var/lib/entropy-mixer',
+          encryptionMode: 'NONE',
+          suspendedBoots: null,
+          refused: 'state-damaged',
+        },
         mixer: { ...sampleStatus().mixer, selfTest: { passed: false, failedTest: 'sha512', atMs: NOW_MS } },
       },
     ],

@@ -49,6 +49,7 @@ test('what makes keys, tokens and accounts, shows a key or seals one, is of the 
     .map(([name]) => name);
   assert.equal(local, [
     'changeEncryption',
+    'suspendSeal',
     'checkSeal',
     'setPassphrase',
     'removePassphrase',
@@ -92,6 +93,7 @@ test('only what changes the state of the daemon, or gives a key of it away, take
     'changeConfiguration',
     'selfTest',
     'changeEncryption',
+    'suspendSeal',
     'checkSeal',
     'setPassphrase',
     'removePassphrase',

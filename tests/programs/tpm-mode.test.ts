@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import { testWhen } from '../requirements.ts';
+import { logOf } from '../hardware/event-log.ts';
 import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from '../tpm/software-tpm.ts';
 import {
   copyOfInstallation,
@@ -33,6 +34,17 @@ class Host {
   secureBoot(on: boolean): void {
     const name = 'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
     writeFileSync(path.join(this.directory, name), Buffer.from([6, 0, 0, 0, on ? 1 : 0]));
+  }
+
+  /** db as the firmware has it now; the first time also as it measured it. */
+  secureBootKeys(db: string): void {
+    const lists = { db: Buffer.from(db), dbx: Buffer.from('dbx') };
+    const log = path.join(this.directory, 'binary_bios_measurements');
+    if (!existsSync(log)) writeFileSync(log, logOf(lists));
+    for (const [name, value] of Object.entries(lists)) {
+      const file = path.join(this.directory, `${name}-d719b2cb-3d3a-4596-a3bc-dad00e67656f`);
+      writeFileSync(file, Buffer.concat([Buffer.from([39, 0, 0, 0]), value]));
+    }
   }
 
   options(mode: 'none' | 'tpm' | 'auto', more: DaemonProcessOptions = {}): DaemonProcessOptions {
@@ -96,9 +108,16 @@ function settings(daemon: DaemonProcess): string {
   return daemon.control(...GET).stdout.replaceAll(/^ +/gm, '');
 }
 
-const NONE = 'Mode: NONE\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: false\n';
-const TPM = 'Mode: TPM\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: false\n';
-const TPM_SB = 'Mode: TPM\nRequire Executables Only From Installed VIBs: false\nRequire Secure Boot: true\n';
+/** What `get` says without a passphrase and without installed files required. */
+function rows(mode: string, requireSecureBoot: boolean): string {
+  return `Mode: ${mode}
+Require Executables Only From Installed VIBs: false
+Require Secure Boot: ${requireSecureBoot}
+Passphrase Joined: false
+`;
+}
+
+const [NONE, TPM, TPM_SB] = [rows('NONE', false), rows('TPM', false), rows('TPM', true)];
 
 testWhen(hasTpm2Tools)(
   'seal, restart, unseal; PCR 7, cleared, replaced: refused, up, its gate as the mask allows',
@@ -243,6 +262,52 @@ testWhen(hasSwtpm)(
         assert.is(daemon.control('system', 'settings', 'encryption', 'recovery', 'rotate').code, 0);
         assert.not.match(daemon.control('mixer', 'status').stdout, /older copy/);
       });
+    });
+  },
+);
+
+testWhen(hasSwtpm)(
+  'suspended before a firmware update: opens once more, is sealed to what it finds, and the TPM ends it',
+  async () => {
+    await withHost(async (host) => {
+      host.secureBoot(true);
+      host.secureBootKeys('before');
+      const suspend = ['mixer', 'seal', 'suspend', '--boots'] as const;
+      await host.run(host.options('auto'), (daemon) => {
+        assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Secure Boot Keys: same since boot/);
+        host.secureBootKeys('after');
+        const check = daemon.control('mixer', 'seal', 'check');
+        assert.equal([check.code, check.stdout.includes('changed since boot')], [EXIT.degraded, true]);
+        assert.match(check.stderr, /seal suspend --boots 1/);
+        assert.is(daemon.control(...suspend, '2').code, 0);
+        assert.match(daemon.control('mixer', 'status').stdout, /Seal: suspended for this boot and 2 more/);
+        assert.is(daemon.control(...suspend, '0').code, 0);
+        assert.not.match(daemon.control('mixer', 'status').stdout, /suspended/);
+        assert.is(daemon.control(...suspend, '1').code, 0);
+        const after = daemon.control('mixer', 'seal', 'check');
+        assert.equal([after.code, after.stdout.includes('Suspension: for 1 more boot')], [EXIT.ok, true]);
+      });
+      await host.software.reboot();
+      await host.software.use((tpm) => tpm.extendPcr(7, DIGEST));
+      host.secureBoot(false);
+      await host.run(host.options('auto'), (daemon) =>
+        assert.match(daemon.output, /seal\.suspended.*pcrsChanged.*sealedAnew.*false.*Secure Boot is not on/),
+      );
+      host.secureBoot(true);
+      await host.run(host.options('auto'), (daemon) => {
+        assert.match(daemon.output, /seal\.suspended.*bootsLeft.*0.*sealedAnew.*true/);
+        assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Suspension: for this boot alone/);
+      });
+      await host.software.reboot();
+      await host.software.use((tpm) => tpm.extendPcr(7, DIGEST));
+      await host.run(host.options('auto'), (daemon) => {
+        assert.match(daemon.output, /seal\.resume.*the TPM/);
+        assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Opens Now: true[^]*Suspension: none/);
+      });
+      await host.software.reboot();
+      await host.run(host.options('auto'), (daemon) =>
+        assert.match(daemon.output, /sealed-away.*tpm-pcr-changed/, 'the firmware of before'),
+      );
     });
   },
 );

@@ -79,7 +79,7 @@ async function withService(
       return Promise.resolve(name === 'report' ? fixture.engine.report() : null);
     },
   } as unknown as EngineClient;
-  const state = { directory: root, encryptionMode: 'NONE' as const, refused: '' };
+  const state = { directory: root, encryptionMode: 'NONE' as const, suspendedBoots: null, refused: '' };
   const admission = {
     isEnabled: false,
     hostLink: 'never',

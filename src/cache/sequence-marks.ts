@@ -6,11 +6,20 @@ import { replaceFile } from '../durable/atomic-file.ts';
 import type { DurableFiles } from '../durable/durable-files.ts';
 import { encodeJournal, IDENTITY_BYTES, RECORD_OVERHEAD_BYTES } from '../durable/journal-format.ts';
 import { Journal } from '../durable/journal.ts';
-import { CLOSED, decodeMarks, encodeMark, EVERY_FEEDER, MARK_BYTES, type Marks } from './mark-record.ts';
+import {
+  decodeMarks,
+  encodeClosed,
+  encodeMark,
+  EVERY_FEEDER,
+  MARK_BYTES,
+  type Marks,
+} from './mark-record.ts';
 
 export interface SequenceMarksOptions {
   /** The journal never exceeds it; 1 MiB when not given, room for 41,000 feeders. */
   readonly maximumBytes?: number;
+  /** The present generation of the caches' key; 0, as when not given, where none is counted. */
+  readonly generation?: () => number;
 }
 
 export interface SequenceMarksDependencies {
@@ -47,10 +56,12 @@ interface Mark {
  * Marks are written ahead: a crash skips up to 1,024 sequences, which the next session is told, and repeats none. Whether the last
  * process closed in order is in the journal too. If it did not, or the journal is damaged (it is set aside then), sessions
  * begin at the wall clock, 1,024 a millisecond, when that is above the marks. So none falls back for a disk that refused
- * writes before the crash, while the feed went on in memory. What remains: such a crash, or damage, and a wall clock set back.
+ * writes before the crash, while the feed went on in memory, nor for a journal that was closed under another generation of the caches'
+ * key than the archive has: it is an older copy. What remains: these, and a wall clock set back.
  */
 export class SequenceMarks {
   readonly #maximumBytes: number;
+  readonly #generation: () => number;
   readonly #journal: Journal;
   readonly #events: EventSink;
   readonly #marks = new Map<number, Mark>();
@@ -59,12 +70,13 @@ export class SequenceMarks {
   #failure: EntropyError | undefined;
 
   private constructor(
-    maximumBytes: number,
+    { maximumBytes, generation }: Required<SequenceMarksOptions>,
     { journal, marks }: OpenedMarks,
     floor: number,
     events: EventSink,
   ) {
     this.#maximumBytes = maximumBytes;
+    this.#generation = generation;
     this.#journal = journal;
     this.#events = events;
     // The floor of earlier starts still holds for feeders whose marks were lost, or never written.
@@ -78,18 +90,20 @@ export class SequenceMarks {
     dependencies: SequenceMarksDependencies,
     options: SequenceMarksOptions = {},
   ): Promise<SequenceMarks> {
-    const { maximumBytes = DEFAULT_MAXIMUM_BYTES } = options;
+    const { maximumBytes = DEFAULT_MAXIMUM_BYTES, generation = (): number => 0 } = options;
+    const settled = { maximumBytes, generation };
     const { files, clock, events } = dependencies;
     await files.makeDirectory(DIRECTORY).catch(ignore);
     await files.syncDirectory('').catch(ignore);
-    const opened = await openJournal(maximumBytes, dependencies).catch(async (error: unknown) => {
+    const opened = await openJournal(settled, dependencies).catch(async (error: unknown) => {
       if (!isEntropyError(error, 'state-damaged')) throw error;
       await startAnew(dependencies);
       events.emit('cache.damaged', { file: PATH, setAside: SET_ASIDE, code: error.code });
-      return openJournal(maximumBytes, dependencies);
+      return openJournal(settled, dependencies);
     });
-    const floor = opened.marks.closed ? 0 : Math.floor(clock.wallMs()) * SEQUENCES_PER_MS;
-    return new SequenceMarks(maximumBytes, opened, floor, events);
+    const exact = opened.marks.closedGeneration === generation();
+    const floor = exact ? 0 : Math.floor(clock.wallMs()) * SEQUENCES_PER_MS;
+    return new SequenceMarks(settled, opened, floor, events);
   }
 
   /** Why marks are kept in memory alone; undefined while they can be written. */
@@ -129,7 +143,7 @@ export class SequenceMarks {
     await Promise.allSettled([...this.#marks.values()].flatMap(({ reserving }) => reserving ?? []));
     try {
       const exact = [...this.#marks].map(([feeder, { accepted }]) => encodeMark(feeder, accepted));
-      await this.#journal.rotate([...exact, CLOSED]);
+      await this.#journal.rotate([...exact, encodeClosed(this.#generation())]);
     } catch (error) {
       // The journal then says that nobody closed it, which is so.
       if (!isEntropyError(error, 'state-unwritable')) throw error;
@@ -192,10 +206,10 @@ interface OpenedMarks {
 }
 
 async function openJournal(
-  maximumBytes: number,
+  { maximumBytes, generation }: Required<SequenceMarksOptions>,
   { files, random }: SequenceMarksDependencies,
 ): Promise<OpenedMarks> {
-  const options = { path: PATH, kind: KIND, maximumBytes, initial: [CLOSED] };
+  const options = { path: PATH, kind: KIND, maximumBytes, initial: [encodeClosed(generation())] };
   const { journal, records } = await Journal.open(options, { files, random });
   try {
     return { journal, marks: decodeMarks(records) };

@@ -20,6 +20,7 @@ import type { SeenPayloadStore, SequenceMarkStore } from '../service/feeder-visi
 import { isInMask } from '../policy/source-mask.ts';
 import { dataKey } from '../state/data-key.ts';
 import type { Enrolment } from '../state/enrolment.ts';
+import { cacheGeneration } from '../state/cache-key-ring.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 
 export interface ExternalFeedOptions {
@@ -147,7 +148,10 @@ export class ExternalFeed {
 
 async function openMemory(dependencies: ExternalFeedDependencies): Promise<Memory> {
   const { files, random, clock, bus } = dependencies;
-  const marks = await SequenceMarks.open({ files, random, clock, events: bus });
+  const marks = await SequenceMarks.open(
+    { files, random, clock, events: bus },
+    { generation: () => cacheGeneration(dependencies) },
+  );
   const key = await dataKey('seen-key', dependencies);
   try {
     const seen = await SeenPayloads.open({}, { files, key, events: bus });

@@ -4,7 +4,7 @@ import type { EventBus, EventId } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import { MS_PER_SECOND } from '../base/units.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
-import { readCacheKeys, wipeRing, type CacheKeyRing } from '../state/cache-key-ring.ts';
+import type { CacheKeyRing } from '../state/cache-key-ring.ts';
 import { changeCacheKey } from '../state/change-cache-key.ts';
 import type { GenerationCounter } from '../state/generation.ts';
 import type { StateArchive } from '../state/state-archive.ts';
@@ -105,12 +105,4 @@ export class CacheRekey {
       bus.emit('cache.key.change.failed', { code: error.code, because: error.message });
     }
   }
-}
-
-/** The generation of the newest key of the caches; 0 where none is counted. */
-export function cacheGeneration({ archive }: { readonly archive: StateArchive }): number {
-  const ring = archive.refused === undefined ? readCacheKeys({ archive }) : undefined;
-  if (ring === undefined) return 0;
-  wipeRing(ring);
-  return ring.generation;
 }

@@ -56,6 +56,14 @@ export function readCacheKeys({ archive }: Pick<RingDependencies, 'archive'>): C
   }
 }
 
+/** The generation of the newest key of the caches; 0 where none is counted. */
+export function cacheGeneration({ archive }: { readonly archive: StateArchive }): number {
+  const ring = archive.refused === undefined ? readCacheKeys({ archive }) : undefined;
+  if (ring === undefined) return 0;
+  wipeRing(ring);
+  return ring.generation;
+}
+
 /**
  * The keys of the caches, made on first use. They outlive changes of the archive's own key.
  *

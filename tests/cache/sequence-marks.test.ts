@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
 import { EventBus } from '../../src/base/events.ts';
 import { SequenceMarks } from '../../src/cache/sequence-marks.ts';
-import type { DurableFiles } from '../../src/durable/durable-files.ts';
+import { replaceFile } from '../../src/durable/atomic-file.ts';
+import { readWhole, type DurableFiles } from '../../src/durable/durable-files.ts';
 import { exploreCrashes, findViolation, type CrashScenario } from '../durable/crash-simulator.ts';
 import { failing, SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock, settle } from '../fakes/fake-clock.ts';
@@ -223,6 +224,29 @@ test('crash: the simulator finds it when the syncs of reservations are left out'
   for (let ignoreSync = 0; ignoreSync < syncs; ignoreSync++)
     if ((await findViolation(closedBefore, { ignoreSync })) !== undefined) needed.push(ignoreSync);
   assert.ok(needed.length >= 3, `needed: ${needed.join()} of ${syncs}`);
+});
+
+test('a journal that was closed under another generation is an older copy: sessions begin at the wall clock', async () => {
+  const files = new SimulatedFiles();
+  let generation = 0;
+  const life = async (frames: number): Promise<number> => {
+    const { marks } = await openMarks(files, undefined, { generation: () => generation });
+    const first = marks.next(1);
+    await acceptNext(marks, 1, frames);
+    await marks.close();
+    return first;
+  };
+  assert.equal([await life(5), await life(0)], [1, 6], 'where none is counted all are of generation 0');
+  generation = 42;
+  assert.is(await life(1), WALL_SEQUENCE + 1, 'closed before anything was counted');
+  assert.is(await life(3), WALL_SEQUENCE + 2);
+  const older = (await readWhole(files, PATH, 1 << 20))!;
+  generation = 43;
+  await life(0);
+  assert.ok((await life(1)) > WALL_SEQUENCE);
+  await replaceFile(files, PATH, older);
+  const { marks } = await openMarks(files, Date.UTC(2027, 0, 1), { generation: () => generation });
+  assert.is(marks.next(1), Date.UTC(2027, 0, 1) * 1024 + 1);
 });
 
 test.run();

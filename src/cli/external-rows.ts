@@ -8,8 +8,8 @@ import { timeText } from './times.ts';
 
 /** From what the daemon and receipts tell of external entropy to the rows of the shapes. */
 
-export function externalRow(report: ExternalReport): FlatRow {
-  return { ...report };
+export function externalRow({ keyChangedMs, ...report }: ExternalReport): FlatRow {
+  return { ...report, keyChanged: keyChangedMs === null ? null : timeText(keyChangedMs) };
 }
 
 export function installSeedRow({ installedMs, ...seed }: InstallSeedReport): FlatRow {

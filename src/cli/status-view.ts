@@ -121,7 +121,9 @@ function externalLines({ mask, external }: StatusReport): string[] {
   const idle = feedersConnected > 0 ? `${feeders} connected, yet nothing comes that is credited` : undefined;
   const link = external.link === 'connected' ? `${feeders} connected` : (idle ?? LINK_TEXTS[external.link]);
   const failure = storageFailure === '' ? '' : `; storage failed: ${storageFailure}`;
-  return [`External: ${external.level}, ${cached}, ${runway}; ${link}${failure}`];
+  const { keyFailure } = external;
+  const key = keyFailure === '' ? '' : `; the key of the caches could not be changed: ${keyFailure}`;
+  return [`External: ${external.level}, ${cached}, ${runway}; ${link}${failure}${key}`];
 }
 
 const LINK_TEXTS = { lost: 'the link is lost', never: 'no feeder since start' } as const;

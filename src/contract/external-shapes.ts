@@ -81,6 +81,9 @@ export const EXTERNAL_SHAPES = {
       number('runwaySeconds', 'Runway Seconds', 'no draw yet'),
       truth('refilling', 'Refilling'),
       text('storageFailure', 'Storage Failure'),
+      integer('keyGeneration', 'Key Generation', 'none: only a TPM counts'),
+      text('keyChanged', 'Key Changed', 'not since start'),
+      text('keyFailure', 'Key Failure'),
     ],
   },
   entropyd: {

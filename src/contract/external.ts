@@ -40,6 +40,23 @@ export const ExternalCacheReportSchema = Type.Object(
 );
 export type ExternalCacheReport = Static<typeof ExternalCacheReportSchema>;
 
+/** What the main thread knows of the key that the storage cache is under. */
+export const CacheKeyReportSchema = Type.Object(
+  {
+    keyGeneration: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+      description:
+        'Of the key-encryption key of the storage cache, as the TPM counts it; null where none is counted',
+    }),
+    keyChangedMs: Type.Union([Type.Integer(), Type.Null()], {
+      description:
+        'When it came into force: older copies of the disk open nothing that was used before; null when not since the daemon started',
+    }),
+    keyFailure: Type.String({ description: 'Why it could not be changed, or told; empty when it could' }),
+  },
+  closed,
+);
+export type CacheKeyReport = Static<typeof CacheKeyReportSchema>;
+
 export const ExternalReportSchema = Type.Object(
   {
     enabled: Type.Boolean({
@@ -49,6 +66,7 @@ export const ExternalReportSchema = Type.Object(
     link: LinkSchema,
     feedersConnected: size,
     ...ExternalCacheReportSchema.properties,
+    ...CacheKeyReportSchema.properties,
   },
   closed,
 );

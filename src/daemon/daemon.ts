@@ -41,7 +41,7 @@ import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
 import { Installation as InstalledFiles } from '../state/installation.ts';
-import { openRekey } from './open-rekey.ts';
+import { openRekey, unknownKey } from './open-rekey.ts';
 import { openState } from './state-directory.ts';
 
 /** Where the built parts of this installation stand. */
@@ -229,6 +229,7 @@ export class Daemon {
         intake,
         admission,
         installSeed,
+        cacheKey: () => rekey?.report() ?? unknownKey(state),
         encryption,
         output,
         recovery,

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { EventBus } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import { rewrapAtRest } from '../cache/rewrap-at-rest.ts';
+import type { CacheKeyReport } from '../contract/external.ts';
 import type { EngineClient } from '../engine/engine-client.ts';
 import { CacheRekey } from '../service/cache-rekey.ts';
 import type { CacheKeyRing } from '../state/cache-key-ring.ts';
@@ -39,4 +40,9 @@ export function openRekey(
     rewrap: isExternal ? inEngine : atRest,
     spentSegments: () => (isExternal ? engine.call('spentSegments') : Promise.resolve(0)),
   });
+}
+
+/** What is told of a key that could not be compared with the TPM's count. */
+export function unknownKey({ cachesHeldBack }: OpenedState): CacheKeyReport {
+  return { keyGeneration: null, keyChangedMs: null, keyFailure: cachesHeldBack?.message ?? '' };
 }

@@ -3,8 +3,9 @@ import { isEntropyError } from '../base/errors.ts';
 import type { EventBus, EventId } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import { MS_PER_SECOND } from '../base/units.ts';
+import type { CacheKeyReport } from '../contract/external.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
-import type { CacheKeyRing } from '../state/cache-key-ring.ts';
+import { cacheGeneration, type CacheKeyRing } from '../state/cache-key-ring.ts';
 import { changeCacheKey } from '../state/change-cache-key.ts';
 import type { GenerationCounter } from '../state/generation.ts';
 import type { StateArchive } from '../state/state-archive.ts';
@@ -38,7 +39,9 @@ export class CacheRekey {
   readonly #queue = new SerialQueue();
   readonly #unsubscribe: () => void;
   #timer: Timer | undefined;
-  #failed = false;
+  /** Why the last change failed; empty when it did not. */
+  #failure = '';
+  #changedMs: number | null = null;
   #closed = false;
 
   constructor(dependencies: CacheRekeyDependencies) {
@@ -63,6 +66,16 @@ export class CacheRekey {
     });
   }
 
+  report(): CacheKeyReport {
+    const { archive } = this.#dependencies;
+    const generation = archive.mode === 'TPM' ? cacheGeneration({ archive }) : 0;
+    return {
+      keyGeneration: generation === 0 ? null : generation,
+      keyChangedMs: this.#changedMs,
+      keyFailure: this.#failure,
+    };
+  }
+
   /** Waits for a change under way. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -73,12 +86,12 @@ export class CacheRekey {
 
   #again(): void {
     if (this.#closed) return;
-    const waitMs = this.#failed ? RETRY_MS : INTERVAL_MS;
+    const waitMs = this.#failure !== '' ? RETRY_MS : INTERVAL_MS;
     this.#timer = this.#dependencies.clock.after(waitMs, () => void this.#changeIfSpent());
   }
 
   async #changeIfSpent(): Promise<void> {
-    if (this.#failed || (await this.#wasSpent())) return this.change();
+    if (this.#failure !== '' || (await this.#wasSpent())) return this.change();
     this.#again();
   }
 
@@ -93,15 +106,16 @@ export class CacheRekey {
   }
 
   async #change(): Promise<void> {
-    const { archive, bus } = this.#dependencies;
+    const { archive, bus, clock } = this.#dependencies;
     if (archive.mode !== 'TPM' || archive.refused !== undefined) return;
     try {
       const generation = await changeCacheKey(this.#dependencies);
-      this.#failed = false;
+      this.#failure = '';
+      this.#changedMs = Math.floor(clock.wallMs());
       bus.emit('cache.key.changed', { generation });
     } catch (error) {
       if (!isEntropyError(error)) throw error;
-      this.#failed = true;
+      this.#failure = `${error.code}: ${error.message}`;
       bus.emit('cache.key.change.failed', { code: error.code, because: error.message });
     }
   }

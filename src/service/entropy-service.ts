@@ -13,7 +13,7 @@ import type {
   Readiness,
 } from '../contract/control-service.ts';
 import type { EntropyIntake } from '../contract/entropy-intake.ts';
-import type { ExternalReport } from '../contract/external.ts';
+import type { CacheKeyReport, ExternalReport } from '../contract/external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from '../contract/feeders.ts';
 import type { InstallSeedReport } from '../contract/install-seed.ts';
 import type { GateReport } from '../contract/gate.ts';
@@ -52,6 +52,8 @@ export interface EntropyServiceDependencies {
   /** Who feeds now; its links are part of what is told of external entropy. */
   readonly admission: FeederAdmission;
   readonly installSeed: InstallSeed;
+  /** What is told of the key of the caches. */
+  readonly cacheKey: () => CacheKeyReport;
   readonly output: ServedOutput;
   readonly recovery: RecoveryDesk;
   readonly ledger: FeedLedger;
@@ -72,6 +74,7 @@ export class EntropyService implements ControlService {
   readonly #feeders: FeederRegistry;
   readonly #admission: FeederAdmission;
   readonly #installSeed: InstallSeed;
+  readonly #cacheKey: () => CacheKeyReport;
   readonly #output: ServedOutput;
   readonly #ledger: FeedLedger;
   readonly #config: ConfigStore;
@@ -93,6 +96,7 @@ export class EntropyService implements ControlService {
     this.#feeders = dependencies.feeders;
     this.#admission = dependencies.admission;
     this.#installSeed = dependencies.installSeed;
+    this.#cacheKey = dependencies.cacheKey;
     this.#output = dependencies.output;
     this.#ledger = dependencies.ledger;
     this.#config = dependencies.config;
@@ -236,7 +240,7 @@ export class EntropyService implements ControlService {
   /** The engine knows the caches, and the network side who fills them. */
   #external({ external }: EngineReport): ExternalReport {
     const { isEnabled, hostLink, feedersConnected } = this.#admission;
-    return { enabled: isEnabled, link: hostLink, feedersConnected, ...external };
+    return { enabled: isEnabled, link: hostLink, feedersConnected, ...external, ...this.#cacheKey() };
   }
 
   #followGate({ id, detail }: EventRecord): void {

@@ -26,6 +26,9 @@ export function sampleExternal(change: Partial<ExternalReport> = {}): ExternalRe
     servableBits: 36_454.4,
     refilling: false,
     storageFailure: '',
+    keyGeneration: 42,
+    keyChangedMs: NOW_MS - 1_800_000,
+    keyFailure: '',
     ...change,
   };
 }

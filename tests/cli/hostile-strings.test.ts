@@ -161,7 +161,7 @@ test('the human status holds no line that a hostile reason could forge', () => {
       const report = sampleStatus({
         sources: [sampleSource({ state: 'failed', reason })],
         mask: { configured: 8, running: 8, honoured: 0 },
-        external: sampleExternal({ storageFailure: reason }),
+        external: sampleExternal({ storageFailure: reason, keyFailure: reason }),
       });
       report.kernel.lastFailure = reason;
       report.gate.whatToDo = reason;

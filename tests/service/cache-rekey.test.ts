@@ -90,11 +90,18 @@ test('a TPM that fails is told, and tried again after ten minutes, whether anyth
   rekey.start();
   await settled();
   assert.equal([told(), state.rewrapped], [['cache.key.change.failed'], 0]);
+  assert.equal(rekey.report(), {
+    keyGeneration: null,
+    keyChangedMs: null,
+    keyFailure: 'tpm-timeout: it does not answer',
+  });
   state.fails = false;
   await passed(599_999);
   assert.is(state.value, 41);
   await passed(1);
   assert.equal([told(), state.value], [['cache.key.change.failed', 'cache.key.changed'], 42]);
+  const { keyGeneration, keyFailure } = rekey.report();
+  assert.equal([keyGeneration, keyFailure], [42, '']);
   await rekey.close();
 });
 

@@ -108,6 +108,7 @@ async function withService(
       intake,
       admission,
       installSeed,
+      cacheKey: () => ({ keyGeneration: 42, keyChangedMs: null, keyFailure: '' }),
       encryption,
       output,
       recovery,

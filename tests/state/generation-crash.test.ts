@@ -189,7 +189,8 @@ function proxied(archive: StateArchive, methods: Partial<StateArchive>): StateAr
 
 for (const { name, change } of EXCHANGED) {
   test(`exchanged is found out: ${name}`, async () => {
-    const run: CrashScenario['run'] = async (files, mark) => twoChanges(await openLife(files, change), mark);
+    const run: CrashScenario['run'] = async (files, mark) =>
+      twoChanges(await openLife(files, { changing: change }), mark);
     const violation =
       (await findViolation({ ...CHANGING, run })) ??
       (await findViolation({ ...CHANGING, run, check: checkedByPrevious }));
@@ -207,13 +208,13 @@ interface Copy {
   readonly marks: ReadonlySet<string>;
 }
 
-async function copiesOf(change?: typeof changeCacheKey): Promise<Copy[]> {
+async function copiesOf(changing = changeCacheKey): Promise<Copy[]> {
   const start = new SimulatedFiles();
   await prepared(start);
   start.disk.settle();
   const disk = start.disk.clone();
   const files = new SimulatedFiles(start.disk.clone());
-  await twoChanges(await openLife(files, change), (mark) => files.mark(mark));
+  await twoChanges(await openLife(files, { changing }), (mark) => files.mark(mark));
   const marks = new Set<string>();
   const copies: Copy[] = [{ disk: disk.clone(), marks: new Set() }];
   for (const operation of files.operations) {

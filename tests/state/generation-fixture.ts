@@ -44,13 +44,21 @@ export interface Life {
   close(): Promise<void>;
 }
 
-/** @param changing the protocol of a change, or one that is not in order */
-export async function openLife(files: DurableFiles, changing = changeCacheKey): Promise<Life> {
+export interface LifeOptions {
+  /** The protocol of a change, or one that is not in order. */
+  readonly changing?: typeof changeCacheKey;
+  readonly counter?: GenerationCounter;
+}
+
+export async function openLife(
+  files: DurableFiles,
+  { changing = changeCacheKey, counter = counterOf(files) }: LifeOptions = {},
+): Promise<Life> {
   const random = seededSource(`life ${lives++}`);
   const events = new EventLog();
   const wrappings = [new NoneWrapping({ random })];
   const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
-  const heldBack = await settleOlderCopy({ archive, counter: counterOf(files), random, clock, events });
+  const heldBack = await settleOlderCopy({ archive, counter, random, clock, events });
   assert.is(heldBack, undefined);
   const cache = await openCache(files, archive, events);
   return {
@@ -60,7 +68,7 @@ export async function openLife(files: DurableFiles, changing = changeCacheKey): 
     change: () =>
       changing({
         archive,
-        counter: counterOf(files),
+        counter,
         random,
         rewrap: ({ pageKeys }) => cache.rekey(pageKeys[0]!),
       }),

@@ -56,8 +56,7 @@ export async function openLife(
 ): Promise<Life> {
   const random = seededSource(`life ${lives++}`);
   const events = new EventLog();
-  const wrappings = [new NoneWrapping({ random })];
-  const archive = await StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
+  const archive = await openArchive(files);
   const heldBack = await settleOlderCopy({ archive, counter, random, clock, events });
   assert.is(heldBack, undefined);
   const cache = await openCache(files, archive, events);
@@ -89,6 +88,12 @@ export async function openLife(
       await archive.close();
     },
   };
+}
+
+export function openArchive(files: DurableFiles): Promise<StateArchive> {
+  const random = seededSource(`archive ${lives++}`);
+  const wrappings = [new NoneWrapping({ random })];
+  return StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
 }
 
 /** As the engine opens it, with the keys of the archive. */

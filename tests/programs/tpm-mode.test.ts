@@ -176,7 +176,7 @@ testWhen(hasSwtpm)('from NONE to TPM by command; what the host cannot satisfy ch
   await withHost(async (host) => {
     const bootbank = path.join(host.directory, 'daemon', 'state', 'bootbank');
     const kept = path.join(host.directory, 'kept');
-    await host.run(host.options('none'), (daemon) => {
+    await host.run(host.options('none'), async (daemon) => {
       daemon.control('system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '1');
       assert.is(settings(daemon), NONE);
       cpSync(bootbank, kept, { recursive: true });
@@ -192,6 +192,8 @@ testWhen(hasSwtpm)('from NONE to TPM by command; what the host cannot satisfy ch
       assert.match(again.stderr, /encryption-irreversible/);
       const installed = daemon.control(...SET, '--require-exec-installed-only=True');
       assert.match(installed.stderr, /needs --require-secure-boot=T/);
+      await daemon.says('cache.key.changed');
+      assert.match(daemon.control('mixer', 'external', 'get').stdout, /Key Generation: [0-9]+/);
     });
     await host.run(host.options('auto'), (daemon) => assert.is(settings(daemon), TPM));
     cpSync(kept, bootbank, { recursive: true });

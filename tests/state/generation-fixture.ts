@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import { Counters } from '../../src/base/counters.ts';
+import { EntropyError } from '../../src/base/errors.ts';
 import type { EventSink } from '../../src/base/events.ts';
 import type { Portion } from '../../src/cache/origin.ts';
 import { StorageCache } from '../../src/cache/storage-cache.ts';
@@ -8,7 +9,7 @@ import { cacheKeys, COUNTER_ID_BYTES } from '../../src/state/cache-key-ring.ts';
 import { changeCacheKey } from '../../src/state/change-cache-key.ts';
 import type { GenerationCounter } from '../../src/state/generation.ts';
 import { settleOlderCopy } from '../../src/state/older-copy.ts';
-import { NoneWrapping } from '../../src/state/root-key.ts';
+import { NoneWrapping, type KeyWrapping } from '../../src/state/root-key.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
 import { EventLog, FULL_BYTES, ORIGIN, SMALL, tagged } from '../cache/storage-fixture.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
@@ -44,20 +45,50 @@ export interface Life {
   close(): Promise<void>;
 }
 
+/**
+ * Both modes as a daemon with a TPM has them, with one counter for mark and generation: mode NONE is refused as soon as it is there, and
+ * it is there once all archives are of mode TPM. What wraps the key is no part of this: that is TpmWrapping's.
+ */
+export function modesOf(files: DurableFiles): KeyWrapping[] {
+  const counter = files.counter(COUNTER);
+  const none = new NoneWrapping({ random: seededSource(`modes ${lives++}`) });
+  const refuseMarked = async (): Promise<void> => {
+    if ((await counter.read()) > 0) throw new EntropyError('state-downgraded', 'the TPM knows better');
+  };
+  return [
+    {
+      mode: 'NONE',
+      wrap: async (key) => refuseMarked().then(() => none.wrap(key)),
+      unwrap: async (info) => refuseMarked().then(() => none.unwrap(info)),
+    },
+    {
+      mode: 'TPM',
+      wrap: (key) => none.wrap(key),
+      unwrap: (info) => none.unwrap(info),
+      settle: async () => {
+        if ((await counter.read()) === 0) await counter.advance();
+      },
+    },
+  ];
+}
+
 export interface LifeOptions {
   /** The protocol of a change, or one that is not in order. */
   readonly changing?: typeof changeCacheKey;
   readonly counter?: GenerationCounter;
+  /** With both modes; else in mode NONE, with a counter all the same. */
+  readonly modes?: boolean;
 }
 
 export async function openLife(
   files: DurableFiles,
-  { changing = changeCacheKey, counter = counterOf(files) }: LifeOptions = {},
+  { changing = changeCacheKey, counter = counterOf(files), modes = false }: LifeOptions = {},
 ): Promise<Life> {
   const random = seededSource(`life ${lives++}`);
   const events = new EventLog();
-  const archive = await openArchive(files);
-  const heldBack = await settleOlderCopy({ archive, counter, random, clock, events });
+  const archive = await openArchive(files, modes ? modesOf(files) : undefined);
+  const counting = modes && archive.mode !== 'TPM' ? undefined : counter;
+  const heldBack = await settleOlderCopy({ archive, counter: counting, random, clock, events });
   assert.is(heldBack, undefined);
   const cache = await openCache(files, archive, events);
   return {
@@ -90,9 +121,9 @@ export async function openLife(
   };
 }
 
-export function openArchive(files: DurableFiles): Promise<StateArchive> {
+export function openArchive(files: DurableFiles, modes?: readonly KeyWrapping[]): Promise<StateArchive> {
   const random = seededSource(`archive ${lives++}`);
-  const wrappings = [new NoneWrapping({ random })];
+  const wrappings = modes ?? [new NoneWrapping({ random })];
   return StateArchive.open({ mode: 'NONE' }, { files, random, wrappings });
 }
 

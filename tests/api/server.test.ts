@@ -58,6 +58,14 @@ test('each route lets exactly those in whom the table lets in', async () => {
   }
 });
 
+test('a route that does not say who may use it is used by nobody', async () => {
+  const { app } = bench('change');
+  let answered = 0;
+  app.get('/forgotten', () => answered++);
+  assertProblem(await app.inject({ method: 'GET', url: '/forgotten' }), 'internal');
+  assert.is(answered, 0);
+});
+
 test('who was never introduced is nobody', async () => {
   const { service, counters } = bench();
   const log = {

@@ -11,8 +11,14 @@ import { ROOT, withDaemon, type DaemonProcess } from './daemon-process.ts';
 /** `entropyctl --server`: the control command over TCP, by a token, as it is shipped. */
 
 function control(...args: readonly string[]) {
+  return controlUnder({}, ...args);
+}
+
+function controlUnder(environment: Readonly<Record<string, string>>, ...args: readonly string[]) {
   const program = path.join(ROOT, 'bin', 'entropyctl');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  const env = { ...process.env, ...environment };
+  const options = { encoding: 'utf8', env } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], options);
   return { status, stdout, stderr };
 }
 
@@ -83,12 +89,14 @@ test('over TLS: a host that the authorities vouch for is asked, another is told 
     );
     assert.is(asked.status, EXIT.ok, asked.stderr);
     assert.match(asked.stdout, /^Name,Type,Description,Configured,Runtime,Default\nentropySources,/);
-    const stranger = control(server, token, 'mixer', 'status');
-    assert.match(stranger.stderr, '(tls-untrusted)');
-    assert.not.match(
-      stranger.stderr,
-      readFileSync(path.join(daemon.directory, 'watch.token'), 'utf8').trim(),
-    );
+    for (const environment of [{}, { NODE_TLS_REJECT_UNAUTHORIZED: '0' }]) {
+      const stranger = controlUnder(environment, server, token, 'mixer', 'status');
+      assert.match(stranger.stderr, '(tls-untrusted)', 'no variable of the environment makes it trusted');
+      assert.not.match(
+        stranger.stderr,
+        readFileSync(path.join(daemon.directory, 'watch.token'), 'utf8').trim(),
+      );
+    }
   });
   rmSync(directory, { recursive: true });
 });

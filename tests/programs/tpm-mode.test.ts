@@ -1,20 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { generateKeyPairSync } from 'node:crypto';
+import { appendFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import { testWhen } from '../requirements.ts';
-import { logOf } from '../hardware/event-log.ts';
-import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from '../tpm/software-tpm.ts';
-import {
-  copyOfInstallation,
-  DaemonProcess,
-  ROOT,
-  withDaemon,
-  type DaemonProcessOptions,
-} from './daemon-process.ts';
+import { hasSwtpm, hasTpm2Tools } from '../tpm/software-tpm.ts';
+import { copyOfInstallation, DaemonProcess, ROOT, withDaemon } from './daemon-process.ts';
+import { withHost } from './tpm-host.ts';
 
 /** The real entropyd on a software TPM, with firmware variables of its own. */
 
@@ -22,90 +16,10 @@ const DIGEST = Buffer.alloc(32, 0xab);
 const GET = ['system', 'settings', 'encryption', 'get'] as const;
 const SET = ['system', 'settings', 'encryption', 'set'] as const;
 
-class Host {
-  readonly directory = mkdtempSync(path.join(tmpdir(), 'tpm-host-'));
-  readonly software: SoftwareTpm;
-
-  constructor(software: SoftwareTpm) {
-    this.software = software;
-    this.secureBoot(false);
-  }
-
-  secureBoot(on: boolean): void {
-    const name = 'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c';
-    writeFileSync(path.join(this.directory, name), Buffer.from([6, 0, 0, 0, on ? 1 : 0]));
-  }
-
-  /** db as the firmware has it now; the first time also as it measured it. */
-  secureBootKeys(db: string): void {
-    const lists = { db: Buffer.from(db), dbx: Buffer.from('dbx') };
-    const log = path.join(this.directory, 'binary_bios_measurements');
-    if (!existsSync(log)) writeFileSync(log, logOf(lists));
-    for (const [name, value] of Object.entries(lists)) {
-      const file = path.join(this.directory, `${name}-d719b2cb-3d3a-4596-a3bc-dad00e67656f`);
-      writeFileSync(file, Buffer.concat([Buffer.from([39, 0, 0, 0]), value]));
-    }
-  }
-
-  options(mode: 'none' | 'tpm' | 'auto', more: DaemonProcessOptions = {}): DaemonProcessOptions {
-    const tpm = [`--tpm=${this.software.path}`, `--efi-variables=${this.directory}`];
-    return {
-      directory: path.join(this.directory, 'daemon'),
-      ...more,
-      arguments: [`--encryption-mode=${mode}`, ...tpm, ...(more.arguments ?? [])],
-    };
-  }
-
-  keepRecoveryKey(daemon: DaemonProcess): void {
-    const { stdout } = daemon.control('system', 'settings', 'encryption', 'recovery', 'list');
-    const [key] = /[0-9]{6}(-[0-9]{6}){15}/.exec(stdout) ?? [];
-    if (key === undefined) throw new Error(`no recovery key in ${stdout}`);
-    writeFileSync(path.join(this.directory, 'recovery-key'), key, { mode: 0o600 });
-  }
-
-  recover(): void {
-    const { status, stderr } = spawnSync(
-      process.execPath,
-      [
-        path.join(ROOT, 'out', 'entropyd.js'),
-        'recover',
-        `--recovery-key-file=${path.join(this.directory, 'recovery-key')}`,
-        `--state-dir=${path.join(this.directory, 'daemon', 'state')}`,
-        `--tpm=${this.software.path}`,
-        `--efi-variables=${this.directory}`,
-      ],
-      { encoding: 'utf8' },
-    );
-    if (status !== 0) throw new Error(stderr);
-  }
-
-  /** Starts it, looks, and stops it in order, with its directories kept. */
-  async run(
-    options: DaemonProcessOptions,
-    look: (daemon: DaemonProcess) => void | Promise<void>,
-  ): Promise<void> {
-    const daemon = new DaemonProcess(options);
-    try {
-      await daemon.ready();
-      await look(daemon);
-    } finally {
-      await daemon.stop();
-    }
-  }
-}
-
-async function withHost(work: (host: Host) => Promise<void>): Promise<void> {
-  const host = new Host(await SoftwareTpm.start());
-  try {
-    await work(host);
-  } finally {
-    await host.software.remove();
-    rmSync(host.directory, { recursive: true, force: true });
-  }
-}
-
+/** Mode and requirements, as ESXi has them. */
 function settings(daemon: DaemonProcess): string {
-  return daemon.control(...GET).stdout.replaceAll(/^ +/gm, '');
+  const lines = daemon.control(...GET).stdout.replaceAll(/^ +/gm, '');
+  return lines.replace(/^Passphrase Joined: false\n/m, '');
 }
 
 /** What `get` says without a passphrase and without installed files required. */
@@ -123,10 +37,11 @@ testWhen(hasTpm2Tools)(
   'seal, restart, unseal; PCR 7, cleared, replaced: refused, up, its gate as the mask allows',
   async () => {
     await withHost(async (host) => {
+      let key = '';
       host.secureBoot(true);
       await host.run(host.options('auto'), (daemon) => {
         assert.is(settings(daemon), TPM_SB, 'the first start of the packaged unit seals');
-        host.keepRecoveryKey(daemon);
+        key = host.recoveryKey(daemon);
         assert.is(
           daemon.control('system', 'settings', 'kernel', 'set', '-s', 'entropySources', '-v', '1').code,
           0,
@@ -163,7 +78,7 @@ testWhen(hasTpm2Tools)(
       await host.run(host.options('auto'), (daemon) =>
         assert.match(daemon.output, /sealed-away.*tpm-replaced/),
       );
-      host.recover();
+      assert.equal(host.recover(key), { code: EXIT.ok, stderr: '' });
       await host.run(host.options('auto'), (daemon) => {
         assert.match(daemon.control('mixer', 'config', 'list').stdout, /entropySources +1 /);
         assert.is(settings(daemon), TPM_SB, 'sealed to the new TPM');
@@ -204,22 +119,51 @@ testWhen(hasSwtpm)('from NONE to TPM by command; what the host cannot satisfy ch
   });
 });
 
+/** Signs what stands there, as the build does at its end with ENTROPY_MIXER_RELEASE_KEY. */
+function sign(root: string, key: string): void {
+  const program = path.join(root, 'scripts', 'manifest.mjs');
+  mkdirSync(path.dirname(program), { recursive: true });
+  cpSync(path.join(ROOT, 'scripts', 'manifest.mjs'), program);
+  const env = { PATH: process.env.PATH, ENTROPY_MIXER_RELEASE_KEY: key };
+  assert.is(spawnSync(process.execPath, [program], { env }).status, 0);
+}
+
+function releaseKey(file: string): string {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  writeFileSync(file, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  return file;
+}
+
 testWhen(hasSwtpm)(
-  'installed files only: three restarts in one boot, an upgrade by the same key; a changed file does not start',
+  'installed files only: three restarts in one boot, an upgrade by the same key; no other signer, and a changed file does not start',
   async () => {
     await withHost(async (host) => {
       host.secureBoot(true);
       const root = copyOfInstallation();
+      const engine = path.join(root, 'out', 'engine-thread.js');
       const options = host.options('auto', { root });
+      const opens = (daemon: DaemonProcess): void => assert.match(settings(daemon), /Installed VIBs: true/);
       try {
+        const ours = releaseKey(path.join(host.directory, 'ours.pem'));
+        sign(root, ours);
         await host.run(options, (daemon) => {
           assert.is(daemon.control(...SET, '--require-exec-installed-only=T').code, 0);
-          assert.match(settings(daemon), /Installed VIBs: true/);
-          assert.match(daemon.control('mixer', 'seal', 'check').stdout, /Installation Signer: local/);
+          opens(daemon);
+          assert.match(
+            daemon.control('mixer', 'seal', 'check').stdout,
+            /Installation Signer: sha256:[0-9a-f]{64}/,
+          );
         });
-        for (let restart = 0; restart < 3; restart++)
-          await host.run(options, (daemon) => assert.match(settings(daemon), /Installed VIBs: true/));
-        appendFileSync(path.join(root, 'out', 'engine-thread.js'), '\n// changed\n');
+        for (let restart = 0; restart < 3; restart++) await host.run(options, opens);
+        appendFileSync(engine, '\n// an upgrade\n');
+        sign(root, ours);
+        await host.run(options, opens);
+        sign(root, releaseKey(path.join(host.directory, 'theirs.pem')));
+        await host.run(options, (daemon) =>
+          assert.match(daemon.output, /state\.sealed-away.*tpm-pcr-changed.*PCR 23/),
+        );
+        sign(root, ours);
+        appendFileSync(engine, '\n// changed\n');
         const altered = new DaemonProcess(options);
         const { code } = await altered.ended;
         assert.is(code, EXIT.integrity);

@@ -3,6 +3,7 @@
  * Figures are of this machine at this moment; a ratio compares what ran in the same process minutes apart at most.
  */
 import { benchAbiCall } from './abi-call.ts';
+import { benchBackup } from './backup.ts';
 import { benchBlocks } from './blocks.ts';
 import { benchControl } from './control.ts';
 import { benchDaemon } from './daemon.ts';
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   hardware: withoutRatios(benchHardware),
   kernel: withoutRatios(benchKernel),
   daemon: withoutRatios(benchDaemon),
+  backup: withoutRatios(benchBackup),
   seal: withoutRatios(benchSeal),
   control: benchControl,
   feed: benchFeed,

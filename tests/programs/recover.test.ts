@@ -44,6 +44,8 @@ test('list, rotate, back up, damage, recover the previous one, rotate: what an o
   const first = await started();
   try {
     first.enroll('hsm-1', 'noise', '1');
+    const token = path.join(first.directory, 'token');
+    assert.is(first.control('mixer', 'token', 'create', 'watch', '-s', 'observe', '-o', token).code, EXIT.ok);
     const key = keyIn(first.control('system', 'settings', 'encryption', 'recovery', 'list').stdout);
     assert.match(key, /^[0-9]{6}(-[0-9]{6}){15}$/);
     assert.is(recover(first, key).code, EXIT.stateInUse, 'not while the daemon runs');
@@ -70,6 +72,7 @@ test('list, rotate, back up, damage, recover the previous one, rotate: what an o
     assert.match(again.output, /state\.recovered/);
     assert.match(again.control('mixer', 'status').stdout, /recovered: restart, then rotate/);
     assert.match(again.control('mixer', 'feeder', 'list').stdout, /hsm-1 .* disabled/);
+    assert.not.match(again.control('mixer', 'token', 'list').stdout, /watch/);
     assert.is(again.control('system', 'settings', 'encryption', 'recovery', 'rotate').code, EXIT.ok);
     assert.not(again.control('mixer', 'status').stdout.includes('recovered'));
     const rotated = keyIn(again.control('system', 'settings', 'encryption', 'recovery', 'list').stdout);

@@ -34,7 +34,8 @@ export class TpmGeneration implements GenerationCounter {
   advanceTo(value: number): Promise<void> {
     return this.#withCounter(async (counter, root) => {
       const steps = value - (await valueOf(counter, root));
-      if (steps > MOST_STEPS) throw new RangeError('the counter is far behind');
+      if (steps > MOST_STEPS)
+        throw new EntropyError('tpm-protocol', `the NV counter is ${steps} behind what it said before`);
       for (let step = 0; step < steps; step++) await counter.increment(root);
       const reached = await valueOf(counter, root);
       if (reached < value)

@@ -174,43 +174,6 @@ testWhen(hasSwtpm)(
 );
 
 testWhen(hasSwtpm)(
-  'an older copy of the state, put back on the same host: told, its caches set aside, nobody let in',
-  async () => {
-    await withHost(async (host) => {
-      const state = path.join(host.directory, 'daemon', 'state');
-      const kept = path.join(host.directory, 'kept');
-      const options = host.options('tpm', { arguments: ['--entropy-sources=9'] });
-      await host.run(options, async (daemon) => {
-        await daemon.says('cache.key.changed');
-        daemon.enroll('hsm-1', 'noise', '1');
-        assert.is(daemon.control(...SET, '--mode=TPM').code, 0);
-      });
-      cpSync(state, kept, { recursive: true });
-      await host.run(options, async (daemon) => {
-        await daemon.says('cache.key.changed');
-        assert.not.match(daemon.output, /state\.older|cache\.damaged/, 'a restart is no copy');
-        assert.match(daemon.control('mixer', 'feeder', 'list').stdout, /hsm-1 .* (enabled|lost|never)/);
-      });
-      rmSync(state, { recursive: true });
-      cpSync(kept, state, { recursive: true });
-      await host.run(options, async (daemon) => {
-        assert.match(daemon.output, /state\.older/);
-        assert.match(daemon.output, /cache\.damaged.*segments\.damaged keys\.damaged/);
-        assert.match(daemon.control('mixer', 'feeder', 'list').stdout, /hsm-1 .* disabled/);
-        assert.match(daemon.control('mixer', 'status').stdout, /older copy/);
-        assert.is(daemon.control('mixer', 'feeder', 'enable', 'hsm-1').code, 0);
-        await daemon.says('cache.key.changed');
-      });
-      await host.run(options, (daemon) => {
-        assert.not.match(daemon.output, /state\.older/, 'from now on it is the state of this host');
-        assert.is(daemon.control('system', 'settings', 'encryption', 'recovery', 'rotate').code, 0);
-        assert.not.match(daemon.control('mixer', 'status').stdout, /older copy/);
-      });
-    });
-  },
-);
-
-testWhen(hasSwtpm)(
   'suspended before a firmware update: opens once more, is sealed to what it finds, and the TPM ends it',
   async () => {
     await withHost(async (host) => {

@@ -129,7 +129,8 @@ export class SaltedSession {
   #shown(parameters: Buffer, nonceCaller: Buffer): Buffer {
     return this.#withCipherKey(this.#nonceTpm, nonceCaller, (key, iv) => {
       const decipher = createDecipheriv('aes-128-cfb', key, iv);
-      return replaceFirst(parameters, (hidden) => Buffer.concat([decipher.update(hidden), decipher.final()]));
+      // CFB gives all of it at once.
+      return replaceFirst(parameters, (hidden) => decipher.update(hidden));
     });
   }
 
@@ -201,10 +202,13 @@ function sharedPoint(ecdh: ReturnType<typeof createECDH>, peer: Buffer): Buffer 
   }
 }
 
+/** The first parameter changed, in a copy: what `change` gives is wiped. */
 function replaceFirst(parameters: Buffer, change: (first: Buffer) => Buffer): Buffer {
   const reader = new TpmReader(parameters);
   const first = change(reader.sized(parameters.length));
-  return new TpmWriter().sized(first).raw(reader.rest()).bytes();
+  const replaced = new TpmWriter().sized(first).raw(reader.rest()).bytes();
+  wipe(first);
+  return replaced;
 }
 
 /** A nonce of the TPM's hash size; a shorter one would be guessable. */

@@ -1,4 +1,4 @@
-import { wipe } from '../base/bytes.ts';
+import { secretCopyOf, wipe } from '../base/bytes.ts';
 import { EntropyError } from '../base/errors.ts';
 import { policyUntilReset } from './boot-policy.ts';
 import { DIGEST_BYTES } from './codes.ts';
@@ -83,7 +83,9 @@ export async function unseal(
         handles: [object],
         authorization: session.authorization('response'),
       });
-      const secret = Buffer.from(answer.parameters.sized(MAXIMUM_SECRET_BYTES));
+      const shown = answer.parameters.sized(MAXIMUM_SECRET_BYTES);
+      const secret = secretCopyOf(shown);
+      wipe(shown);
       answer.parameters.end();
       return secret;
     }),

@@ -10,9 +10,10 @@ import { NodeFiles } from '../../src/durable/node-files.ts';
 import { Bootbank } from '../../src/state/bootbank.ts';
 import { parseSealFields } from '../../src/state/seal-fields.ts';
 import { TpmWriter } from '../../src/tpm/wire.ts';
-import { hasProgram, testWhen } from '../requirements.ts';
+import { hasAddon, hasProgram, isRoot, testWhen } from '../requirements.ts';
 import { hasTpm2Tools } from '../tpm/software-tpm.ts';
 import type { DaemonProcess } from './daemon-process.ts';
+import { occurrencesIn } from './process-memory.ts';
 import { withHost, type Host } from './tpm-host.ts';
 
 /** What an operator goes through with a host that feeds from an HSM and is sealed to its TPM; the TPM and OpenSSL are the real ones. */
@@ -67,6 +68,17 @@ async function assertSealedToPolicy({ software, directory }: Host): Promise<void
   software.tool('tpm2_flushcontext', '-s');
 }
 
+/** The key that the TPM gave at start, under which the archive's key is wrapped. */
+async function assertNotInMemory({ software, directory }: Host, daemon: DaemonProcess): Promise<void> {
+  const files = await NodeFiles.open({ root: path.join(directory, 'daemon', 'state') });
+  const fields = parseSealFields((await new Bootbank({ files }).load())!.info);
+  const secret = await software.use((tpm) =>
+    tpm.withStorageRoot({}, (root) => tpm.unseal({ root, sealed: fields, pcrs: [7] })),
+  );
+  assert.is(secret.length, 32);
+  assert.is(occurrencesIn(daemon.child.pid ?? 0, new Map([['wrapping key', secret]])).get('wrapping key'), 0);
+}
+
 testWhen(hasTpm2Tools && hasProgram('openssl'))(
   'alarm, escrow, rotation; a restart without the HSM; PCR 7 changed, recovered, sealed again, rotated',
   async () => {
@@ -108,6 +120,7 @@ testWhen(hasTpm2Tools && hasProgram('openssl'))(
         assert.match(daemon.control('mixer', 'feeder', 'list').stdout, /hsm .*enabled/);
         assert.not.match(daemon.output, /recovery\.key\.not-backed-up/);
         assert.is(host.recoveryKey(daemon), second);
+        if (isRoot && hasAddon) await assertNotInMemory(host, daemon);
       });
 
       await host.software.use((tpm) => tpm.extendPcr(7, Buffer.alloc(32, 0xab)));

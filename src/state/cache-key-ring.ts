@@ -75,7 +75,12 @@ export async function cacheKeys(dependencies: RingDependencies): Promise<CacheKe
   const known = readCacheKeys({ archive });
   if (known !== undefined) return known;
   const ring = newRing(random);
-  await archive.save(CACHE_KEYS, encodeCacheKeys(ring));
+  const document = encodeCacheKeys(ring);
+  try {
+    await archive.save(CACHE_KEYS, document);
+  } finally {
+    wipe(document);
+  }
   return ring;
 }
 

@@ -14,7 +14,7 @@ export class FakeKernelSink implements KernelSink {
   feed(bytes: Uint8Array, creditBits: number): Promise<SinkResult> {
     if (this.fails) return Promise.reject(new EntropyError('kernel-refused', 'RNDADDENTROPY answered EIO'));
     this.lastGiven = bytes;
-    this.feeds.push({ bytes: bytes.slice(), creditBits });
+    this.feeds.push({ bytes: new Uint8Array(bytes), creditBits });
     return Promise.resolve({ path: this.path, creditEffectiveBits: 0, reseed: 'done' });
   }
 

@@ -41,6 +41,7 @@ const EXAMPLES: Partial<Record<RouteName, Example>> = {
   removeAccount: { params: { name: 'svc' } },
   setPassphrase: { more: `${BYTES} --data-binary @password` },
   suspendSeal: { more: json('{"boots": 1}') },
+  zeroize: { more: json('{"host": "another-host"}') },
   changeEncryption: { more: json('{"mode": "NONE"}') },
   sendEntropy: {
     more: `${BYTES} -H 'Entropy-Sequence: 1' -H 'Accept: application/json' --data-binary @entropy.bin`,

@@ -10,6 +10,7 @@ import { registerAccessRoutes } from './v1-access-routes.ts';
 import { registerEntropyRoutes } from './v1-entropy-routes.ts';
 import { registerEncryptionRoutes } from './v1-encryption-routes.ts';
 import { registerExternalRoutes } from './v1-external-routes.ts';
+import { registerZeroizeRoutes } from './v1-zeroize-routes.ts';
 import { registerRecoveryRoutes } from './v1-recovery-routes.ts';
 
 /** Gives each route of the table its handler: none of them does more than pass a checked request to the service. */
@@ -25,6 +26,7 @@ export function registerV1Routes(
   registerExternalRoutes(app, dependencies.service);
   registerAccessRoutes(app, dependencies.service);
   registerRecoveryRoutes(app, dependencies.service);
+  registerZeroizeRoutes(app, dependencies.service);
   registerEntropyRoutes(app, dependencies.service);
   app.route({
     ...registered(ROUTES.openApi),

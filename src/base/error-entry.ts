@@ -32,6 +32,7 @@ export const EXIT = {
   authentication: 12,
   input: 13,
   differs: 14,
+  zeroized: 15,
   internal: 70,
 } as const;
 

@@ -4,6 +4,7 @@ import { entry, EXIT, type ErrorEntry } from './error-entry.ts';
 import { FEED_ERRORS } from './feed-errors.ts';
 import { INSTALL_ERRORS } from './install-errors.ts';
 import { MIXER_ERRORS } from './mixer-errors.ts';
+import { ZEROIZE_ERRORS } from './zeroize-errors.ts';
 import { PASSPHRASE_ERRORS } from './passphrase-errors.ts';
 import { RECOVERY_ERRORS } from './recovery-errors.ts';
 import { TLS_ERRORS } from './tls-errors.ts';
@@ -203,6 +204,7 @@ export const ERRORS = {
     'Run that version, or start with another --state-dir.',
   ),
   ...PASSPHRASE_ERRORS,
+  ...ZEROIZE_ERRORS,
   ...RECOVERY_ERRORS,
   ...INSTALL_ERRORS,
   'runtime-dir-unusable': entry(

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts';
 import type { Counters } from './counters.ts';
 import { ENCRYPTION_EVENTS } from './encryption-events.ts';
+import { ZEROIZE_EVENTS } from './zeroize-events.ts';
 import { event, routine, type EventEntry, type Severity } from './event-entry.ts';
 import { RECOVERY_EVENTS } from './recovery-events.ts';
 
@@ -21,6 +22,7 @@ export const EVENTS = {
     'The kernel is fed by write(2) and gives no credit: RNDADDENTROPY cannot be used.',
     'Run with CAP_SYS_ADMIN and a built kernel-writer if credit is wanted.',
   ),
+  ...ZEROIZE_EVENTS,
   'state.refused': event(
     'alert',
     'The state archive could not be opened; the daemon runs on defaults with its gate closed.',

@@ -29,6 +29,7 @@ import { changeOf, entropydSettings } from './entropyd-actions.ts';
 import { CACHES_NOT_OPEN, externalRow, feederRow, installSeedRow } from './external-rows.ts';
 import { enrollFeeder, rotateFeeder } from './feeder-actions.ts';
 import { kernelChangeOf, kernelSettings } from './kernel-actions.ts';
+import { zeroize } from './zeroize-actions.ts';
 import { removePassphrase, setPassphrase } from './passphrase-actions.ts';
 import { showReceipts, verifyReceipts } from './receipt-actions.ts';
 import { escrowRecovery, recoveryKey, rotateRecovery } from './recovery-actions.ts';
@@ -116,6 +117,8 @@ export async function answerOf(invocation: Invocation, surroundings: Surrounding
       return checkSeal(invocation, surroundings);
     case 'suspendSeal':
       return suspendSeal(invocation, surroundings);
+    case 'zeroize':
+      return zeroize(invocation, surroundings);
     case 'setPassphrase':
       return setPassphrase(invocation, surroundings);
     case 'removePassphrase':

@@ -13,6 +13,7 @@ import { EXTERNAL_COMMANDS } from './external-commands.ts';
 import { INSTALL_SEED_COMMANDS } from './install-seed.ts';
 import { OVERRIDE_MASK, OVERRIDE_SECONDS } from './gate.ts';
 import { KERNEL_COMMANDS } from './kernel-commands.ts';
+import { ZEROIZE_COMMANDS } from './zeroize-commands.ts';
 import { PASSPHRASE_COMMANDS, PASSPHRASE_NAMESPACES } from './passphrase-commands.ts';
 import { BACKUP_COMMANDS, RECOVERY_COMMANDS, RECOVERY_NAMESPACES } from './recovery-commands.ts';
 import { EVENTS_LIMIT, LEDGER_LIMIT, REASON } from './routes.ts';
@@ -295,6 +296,7 @@ export const COMMANDS = {
     route: 'ready',
     output: null,
   },
+  ...ZEROIZE_COMMANDS,
   ...ENCRYPTION_COMMANDS,
   ...PASSPHRASE_COMMANDS,
   ...ENTROPYD_COMMANDS,

@@ -7,6 +7,7 @@ import type { ExternalReport } from './external.ts';
 import type { FeederEnrolment, FeederReport, ReceiptKeyReport } from './feeders.ts';
 import type { InstallSeedReport } from './install-seed.ts';
 import type { GateReport } from './gate.ts';
+import type { ZeroizeControl } from './zeroize.ts';
 import type { RecoveryControl } from './recovery.ts';
 import type {
   ConfigurationReport,
@@ -113,5 +114,6 @@ export interface ControlService {
   /** DRBG output, 1 to 65,536 bytes, wiped by whoever gets it; `fresh`: only from entropy that arrives after the call. */
   random(bytes: number, fresh: boolean): Promise<Uint8Array>;
   readonly recovery: RecoveryControl;
+  readonly zeroizing: ZeroizeControl;
   ready(): Readiness;
 }

@@ -17,6 +17,8 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   authentication: 'Who asked was not recognised, or is disabled.',
   input: 'The input could not be read, or must not be used.',
   differs: '`mixer config apply --dry-run`: something would change.',
+  zeroized:
+    'The state was destroyed on purpose; a daemon ends with this, and starts with it beside the marker.',
   internal: 'An invariant of the program broke; report it.',
 };
 

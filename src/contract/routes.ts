@@ -17,6 +17,7 @@ import {
   StatusReportSchema,
 } from './outputs.ts';
 import { ConfigurationChangeSchema } from './parameters.ts';
+import { ZEROIZE_ROUTES } from './zeroize-routes.ts';
 import { PASSPHRASE_ROUTES } from './passphrase-routes.ts';
 import { RECOVERY_ROUTES } from './recovery-routes.ts';
 import { bare, route } from './route.ts';
@@ -197,6 +198,7 @@ export const ROUTES = {
   ),
   ...ENCRYPTION_ROUTES,
   ...PASSPHRASE_ROUTES,
+  ...ZEROIZE_ROUTES,
   ...EXTERNAL_ROUTES,
   ...ACCESS_ROUTES,
   ...RECOVERY_ROUTES,

@@ -28,6 +28,9 @@ import { EntropyService } from '../service/entropy-service.ts';
 import { ArchiveBackup } from '../service/archive-backup.ts';
 import { RecoveryDesk } from '../service/recovery-desk.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
+import { ZeroizeDesk } from '../service/zeroize-desk.ts';
+import { requireHostName, zeroizeState } from './zeroize-state.ts';
+import { sweep } from '../state/zeroize.ts';
 import { RequestIntake } from '../service/request-intake.ts';
 import { RequestSessions } from '../service/request-sessions.ts';
 import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
@@ -57,6 +60,8 @@ export interface DaemonDependencies {
   readonly log: Log;
   /** The engine thread ended by itself: the process is to end. */
   readonly onFatal: (because: string) => void;
+  /** The state was destroyed: the process is to end without another write. */
+  readonly onZeroized: () => void;
 }
 
 const EVENTS_KEPT = 1000;
@@ -217,6 +222,23 @@ export class Daemon {
     this.#closers.push(() => rekey?.close());
     const sessions = new RequestSessions({ admission, random: random.fill, clock });
     this.#closers.push(() => sessions.close());
+    const zeroizing = new ZeroizeDesk({
+      engine,
+      archive: state.archive,
+      events: bus,
+      confirm: requireHostName,
+      destroy: ({ isSealed }) =>
+        zeroizeState({
+          directory: options.stateDirectory,
+          isSealed,
+          openTpm: state.encryption.tpmOf({ isSealed }),
+        }),
+      onEnd: () => {
+        hardware.notify('STOPPING=1');
+        sweep(options.stateDirectory);
+        this.#dependencies.onZeroized();
+      },
+    });
     const intake = new RequestIntake({ admission, sessions });
     const output = new EngineServedOutput({ engine });
     const service = new EntropyService(
@@ -233,6 +255,7 @@ export class Daemon {
         encryption,
         output,
         recovery,
+        zeroizing,
         bus,
         counters,
         clock,

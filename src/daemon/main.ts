@@ -12,6 +12,7 @@ import { openHardware } from '../hardware/open-hardware.ts';
 import { runInstall } from './install-command.ts';
 import { type DaemonOptions, type Invocation, parseCommandLine } from './options.ts';
 import { wrappingsToRecover } from './open-archive.ts';
+import { parseZeroize, ZEROIZE_HELP, zeroizeOffline, zeroizeText } from './zeroize-command.ts';
 import { parseRecover, recover, RECOVER_HELP } from './recover-command.ts';
 
 /** How long a start may still take after it was told to stop. */
@@ -25,6 +26,10 @@ async function main(): Promise<void> {
     const [word, ...rest] = process.argv.slice(2);
     if (word === 'recover') {
       await runRecover(rest, uid);
+      return;
+    }
+    if (word === 'zeroize') {
+      await runZeroize(rest, uid);
       return;
     }
     const invocation = parsedBy(process.argv.slice(2), uid);
@@ -70,6 +75,24 @@ async function runRecover(argv: readonly string[], uid: number): Promise<void> {
   );
 }
 
+async function runZeroize(argv: readonly string[], uid: number): Promise<void> {
+  const { host, rest } = parseZeroize(argv);
+  const invocation = parsedBy(rest, uid);
+  if (invocation.kind !== 'run') return void process.stdout.write(ZEROIZE_HELP);
+  const { stateDirectory, encryption } = invocation.options;
+  const hardware = openHardware({
+    addonPath: path.join(installation().root, 'build', 'native', 'addon.node'),
+  });
+  const report = await zeroizeOffline(
+    host,
+    { stateDirectory, encryption },
+    { hardware, installation: installation() },
+  );
+  process.stdout.write(zeroizeText(report));
+  if (!report.complete)
+    throw new EntropyError('zeroize-incomplete', `not all of ${stateDirectory} is destroyed`);
+}
+
 async function run(options: DaemonOptions, uid: number): Promise<void> {
   const log = createLog({ format: options.logFormat, level: options.logLevel });
   process.on('uncaughtException', (error) => {
@@ -82,6 +105,7 @@ async function run(options: DaemonOptions, uid: number): Promise<void> {
     uid,
     log,
     onFatal: () => process.exit(EXIT.internal),
+    onZeroized: () => process.exit(EXIT.zeroized),
   });
   let started = false;
   // A supervisor's SIGTERM and a terminal's Ctrl-C mean the same; Ctrl-C under npm arrives twice. Asked to stop while it

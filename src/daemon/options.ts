@@ -132,6 +132,7 @@ export function helpText(): string {
   return `Usage: entropyd [options]
        entropyd install --kickstart FILE [options]
        entropyd recover [--help]
+       entropyd zeroize --yes-destroy HOSTNAME [--help]
 
 Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreground; SIGTERM or SIGINT ends it in order.
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import type { EntropyError, ErrorCode } from '../base/errors.ts';
+import { EntropyError, type ErrorCode } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { StateReport } from '../contract/outputs.ts';
@@ -17,6 +17,7 @@ import type { Installation } from '../state/installation.ts';
 import { settleOlderCopy } from '../state/older-copy.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import { openArchive } from './open-archive.ts';
+import { isZeroized } from '../state/zeroize.ts';
 import { settleSuspension } from './suspended-start.ts';
 import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
 import { Tokens } from '../state/tokens.ts';
@@ -81,7 +82,7 @@ function isSealedAwayBy(code: ErrorCode): boolean {
 }
 
 /**
- * @throws EntropyError runtime-dir-unusable, state-in-use, installation-altered, and what keeps a TPM that must be used from being used; a
+ * @throws EntropyError runtime-dir-unusable, state-in-use, state-zeroized, installation-altered, and what keeps a TPM that must be used from being used; a
  *   refused archive is told and goes on
  */
 export async function openState(
@@ -125,6 +126,7 @@ export async function openStore(
   const files = await NodeFiles.open({ root: directory });
   const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
   onStop(() => lock.release());
+  await refuseZeroized(directory);
   const encryption = new StateEncryption(
     { ...options.encryption, stateDirectory: path.resolve(directory) },
     dependencies,
@@ -138,4 +140,10 @@ export async function openStore(
   const enrolment = Enrolment.open({ archive, random, clock });
   onStop(() => enrolment.close());
   return { archive, encryption, enrolment, files, cachesHeldBack };
+}
+
+/** What was destroyed on purpose is not begun anew in silence, as by a supervisor that starts what ended. */
+async function refuseZeroized(directory: string): Promise<void> {
+  if (await isZeroized(directory))
+    throw new EntropyError('state-zeroized', `${directory} was destroyed by \`mixer zeroize\``);
 }

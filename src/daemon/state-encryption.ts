@@ -100,6 +100,12 @@ export class StateEncryption {
     ];
   }
 
+  /** How to reach the TPM, where options or archive speak of one. */
+  tpmOf({ isSealed }: { readonly isSealed: boolean }): (() => Promise<Tpm>) | undefined {
+    const isMeant = this.#options.mode !== 'none' || this.#options.tpm !== undefined;
+    return isMeant || isSealed ? () => this.#openTpm() : undefined;
+  }
+
   /** Whether this start was given a passphrase. */
   get isPassphraseGiven(): boolean {
     return this.#options.passphrase !== undefined;

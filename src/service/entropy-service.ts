@@ -33,6 +33,7 @@ import type { AccessRegistry } from './access-registry.ts';
 import type { EncryptionDesk } from './encryption-desk.ts';
 import type { FeederAdmission } from './feeder-admission.ts';
 import type { FeederRegistry } from './feeder-registry.ts';
+import type { ZeroizeDesk } from './zeroize-desk.ts';
 import type { RecoveryDesk } from './recovery-desk.ts';
 import type { InstallSeed } from './install-seed.ts';
 import type { ServedOutput } from './served-output.ts';
@@ -56,6 +57,7 @@ export interface EntropyServiceDependencies {
   readonly cacheKey: () => CacheKeyReport;
   readonly output: ServedOutput;
   readonly recovery: RecoveryDesk;
+  readonly zeroizing: ZeroizeDesk;
   readonly ledger: FeedLedger;
   readonly config: ConfigStore;
   readonly bus: EventBus;
@@ -67,6 +69,7 @@ export interface EntropyServiceDependencies {
 export class EntropyService implements ControlService {
   readonly access: AccessRegistry;
   readonly recovery: RecoveryDesk;
+  readonly zeroizing: ZeroizeDesk;
   readonly intake: EntropyIntake;
   readonly encryption: EncryptionDesk;
   readonly #options: EntropyServiceOptions;
@@ -90,6 +93,7 @@ export class EntropyService implements ControlService {
     this.#options = options;
     this.access = dependencies.access;
     this.recovery = dependencies.recovery;
+    this.zeroizing = dependencies.zeroizing;
     this.intake = dependencies.intake;
     this.encryption = dependencies.encryption;
     this.#engine = dependencies.engine;

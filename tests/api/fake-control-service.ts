@@ -24,6 +24,7 @@ import { parseChange } from '../../src/contract/parameters.ts';
 import { FakeEncryption } from './fake-encryption.ts';
 import { FakeAccessService } from './fake-access-service.ts';
 import { FakeRecovery, SAMPLE_RECOVERY } from './fake-recovery.ts';
+import { FakeZeroize } from './fake-zeroize.ts';
 import { FakeIntake } from './fake-intake.ts';
 import { sampleConfiguration } from './sample-configuration.ts';
 import { SAMPLE_RECEIPT_KEY, sampleExternal, sampleFeeders, sampleInstallSeed } from './sample-external.ts';
@@ -175,6 +176,7 @@ export class FakeControlService implements ControlService {
     this.answeredBytes,
   );
   readonly intake = new FakeIntake((name, given, answer) => this.#noted(name, given, answer));
+  readonly zeroizing = new FakeZeroize((name, given, answer) => this.#noted(name, given, answer));
   readonly encryption = new FakeEncryption((name, given, answer) => this.#noted(name, given, answer));
   /** Copies of the keys that came in, and the buffers they came in. */
   readonly importedKeys: { readonly copy: Uint8Array; readonly given: Uint8Array }[] = [];

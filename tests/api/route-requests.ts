@@ -29,6 +29,7 @@ export const REQUESTS: Readonly<
   },
   removePassphrase: { url: '/v1/encryption/passphrase' },
   suspendSeal: { url: '/v1/encryption/suspend', payload: { boots: 1 } },
+  zeroize: { url: '/v1/zeroize', payload: { host: 'another-host' } },
   checkSeal: { url: '/v1/encryption/check' },
   external: { url: '/v1/external' },
   installSeed: { url: '/v1/install-seed' },

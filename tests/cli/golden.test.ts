@@ -40,6 +40,7 @@ const REST: Partial<Record<CommandName, string>> = {
   enableFeeder: ' hsm-1',
   revokeFeeder: ' hsm-1',
   suspendSeal: ' --boots 1',
+  zeroize: ' --yes-destroy vault-7',
   selfSigned: ' --cert cert.pem --key key.pem --name lab.example',
   escrowRecovery: ' --recipient fleet.pem',
   showReceipts: ' receipts',

@@ -16,7 +16,7 @@ const PAGE = readFileSync(path.join(ROOT, 'docs', 'api.md'), 'utf8');
 const BLOCKS = [...PAGE.matchAll(/```sh\n([^]*?)```/g)].map((match) => (match[1] ?? '').trim());
 
 /** What needs a source that this host may not have, and what is refused on a host in health. */
-const REFUSED: Partial<Record<RouteName, number>> = { suspendSeal: 409, restoreSource: 409 };
+const REFUSED: Partial<Record<RouteName, number>> = { suspendSeal: 409, zeroize: 409, restoreSource: 409 };
 const NEEDS_RDSEED: readonly RouteName[] = ['ready', 'overrideGate', 'testSource', 'random'];
 
 test('docs/api.md is what the routes say', () => {

@@ -22,6 +22,7 @@ import { InstallSeed } from '../../src/service/install-seed.ts';
 import type { EncryptionDesk } from '../../src/service/encryption-desk.ts';
 import { EntropyService } from '../../src/service/entropy-service.ts';
 import { ConfigStore } from '../../src/state/config-store.ts';
+import { ZeroizeDesk } from '../../src/service/zeroize-desk.ts';
 import { RecoveryDesk } from '../../src/service/recovery-desk.ts';
 import { NoneWrapping } from '../../src/state/root-key.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
@@ -97,6 +98,14 @@ async function withService(
     { record: undefined, inUse: false, keptBytes: undefined },
     { archive, bus, log: SILENT },
   );
+  const zeroizing = new ZeroizeDesk({
+    engine,
+    archive,
+    events: bus,
+    confirm: () => undefined,
+    destroy: () => Promise.resolve({ complete: true, parts: [] }),
+    onEnd: () => undefined,
+  });
   const recovery = new RecoveryDesk({ archive, files, clock, events: bus });
   const encryption = { report: () => ({ mode: 'NONE' }) } as unknown as EncryptionDesk;
   const service = new EntropyService(
@@ -112,6 +121,7 @@ async function withService(
       encryption,
       output,
       recovery,
+      zeroizing,
       ledger,
       config,
       bus,

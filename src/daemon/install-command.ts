@@ -21,6 +21,7 @@ import { sourcesIn } from '../policy/source-mask.ts';
 import { ConfigStore } from '../state/config-store.ts';
 import type { InstallSeedRecord } from '../state/install-record.ts';
 import { withDoorTests } from './door-tests.ts';
+import { leaveModeToFirstStart } from './first-mode.ts';
 import { INSTALL_FILE } from './install-file.ts';
 import { Installation as InstalledFiles } from '../state/installation.ts';
 import { WITHOUT_SEALING } from './state-encryption.ts';
@@ -132,7 +133,10 @@ async function installOrCheck(
       );
       const config = ConfigStore.open({ flags: {}, file: {} }, store);
       const parts = { ...store, config, random, clock, events: SILENT, counters: new Counters(), test };
-      if (!dryRun) return await install(kickstart, { rateUnits }, parts);
+      if (!dryRun) {
+        await leaveModeToFirstStart(store.archive);
+        return await install(kickstart, { rateUnits }, parts);
+      }
       assertNew(parts);
       return planInstall(kickstart, { rateUnits }, parts);
     } finally {

@@ -16,6 +16,7 @@ import { Enrolment } from '../state/enrolment.ts';
 import type { Installation } from '../state/installation.ts';
 import { settleOlderCopy } from '../state/older-copy.ts';
 import type { StateArchive } from '../state/state-archive.ts';
+import { settleFirstMode } from './first-mode.ts';
 import { openArchive } from './open-archive.ts';
 import { isZeroized } from '../state/zeroize.ts';
 import { settleSuspension } from './suspended-start.ts';
@@ -93,6 +94,7 @@ export async function openState(
   const { random, clock, events, onStop } = dependencies;
   const store = await openStore(options, dependencies);
   const { archive } = store;
+  await settleFirstMode(archive, { ...store, events });
   const tokens = new Tokens({ archive, random, clock });
   onStop(() => tokens.close());
   const accounts = new Accounts({ archive, clock });

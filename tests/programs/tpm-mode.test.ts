@@ -85,6 +85,38 @@ testWhen(hasTpm2Tools)(
   },
 );
 
+testWhen(hasSwtpm)('a state that was installed before any start gets its mode at the first one', async () => {
+  await withHost(async (host) => {
+    const state = path.join(host.directory, 'daemon', 'state');
+    const kickstart = path.join(host.directory, 'install.ks');
+    writeFileSync(kickstart, 'entropy --sources=4\n', { mode: 0o600 });
+    const install = (): void => {
+      const args = ['install', `--kickstart=${kickstart}`, `--state-dir=${state}`];
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [path.join(ROOT, 'out', 'entropyd.js'), ...args],
+        { encoding: 'utf8' },
+      );
+      assert.is(status, EXIT.ok, stderr);
+    };
+    install();
+    const prepared = path.join(host.directory, 'prepared');
+    cpSync(state, prepared, { recursive: true });
+    await host.run(host.options('auto'), (daemon) => {
+      assert.match(daemon.output, /configenc\.tpm\.enable/);
+      assert.is(settings(daemon), TPM);
+      assert.match(daemon.control('mixer', 'config', 'list').stdout, /entropySources +4 /);
+    });
+    rmSync(state, { recursive: true });
+    cpSync(prepared, state, { recursive: true });
+    await host.software.replace();
+    for (const mode of ['none', 'auto'] as const)
+      await host.run(host.options(mode), (daemon) =>
+        assert.is(settings(daemon), NONE, 'a start with none has chosen, and no later one chooses again'),
+      );
+  });
+});
+
 testWhen(hasSwtpm)('from NONE to TPM by command; what the host cannot satisfy changes nothing', async () => {
   await withHost(async (host) => {
     const bootbank = path.join(host.directory, 'daemon', 'state', 'bootbank');

@@ -33,6 +33,7 @@ test('what a person has to decide is not tried again and again', () => {
   assert.equal(valueOf('RestartPreventExitStatus').split(' ').map(Number), [
     EXIT.stateRefused,
     EXIT.integrity,
+    EXIT.zeroized,
   ]);
 });
 

@@ -24,13 +24,14 @@ export function requireHostName(given: string): void {
 
 /** Destroys what stands in the directory and its mark in the TPM: as much as can be. It may run again. */
 export async function zeroizeState({ directory, isSealed, openTpm }: ZeroizePlace): Promise<ZeroizeReport> {
-  const files = await destroyFiles(directory);
-  // The mark goes after the archive: without it one of mode NONE could be put in place.
-  const mark = await removeMark(path.resolve(directory), isSealed, openTpm);
+  // First, so that a crash on the way leaves no directory in which a daemon would begin anew.
   const marker = await leaveMarker(
     directory,
     'The state was destroyed by `mixer zeroize`. Remove this file to let entropyd begin a new one.\n',
   );
+  const files = await destroyFiles(directory);
+  // The mark goes after the archive: without it one of mode NONE could be put in place.
+  const mark = await removeMark(path.resolve(directory), isSealed, openTpm);
   const parts = [...files, mark, ...(marker.outcome === 'failed' ? [marker] : [])];
   return { complete: parts.every(({ outcome }) => outcome !== 'failed'), parts };
 }

@@ -7,11 +7,24 @@ import * as assert from 'uvu/assert';
 import { EXIT } from '../../src/base/errors.ts';
 import { testWhen } from '../requirements.ts';
 import { hasTpm2Tools, SoftwareTpm } from '../tpm/software-tpm.ts';
-import { DaemonProcess, ROOT } from './daemon-process.ts';
+import { DaemonProcess, ROOT, type DaemonProcessOptions } from './daemon-process.ts';
 
 /** The real programs destroy a real state. */
 
 const PLANTED = 'planted-feeder-7f3a';
+
+const running: DaemonProcess[] = [];
+
+function started(options: DaemonProcessOptions): DaemonProcess {
+  const daemon = new DaemonProcess(options);
+  running.push(daemon);
+  return daemon;
+}
+
+/** One that a failed test left behind would keep this program from ending. */
+test.after.each(() => {
+  for (const daemon of running.splice(0)) daemon.child.kill('SIGKILL');
+});
 
 /** Everything below a directory: the paths, and whether a text stands in any file. */
 function found(directory: string, text: string): { readonly names: string[]; readonly holdsText: boolean } {
@@ -43,7 +56,7 @@ testWhen(hasTpm2Tools)(
       arguments: ['--encryption-mode=tpm', '--entropy-sources=12', ...tpm],
     };
     try {
-      const daemon = new DaemonProcess(options);
+      const daemon = started(options);
       await daemon.ready();
       const state = daemon.stateDirectory;
       daemon.enroll(PLANTED, 'drbg', '1/32');
@@ -65,7 +78,7 @@ testWhen(hasTpm2Tools)(
       assert.equal(found(state, 'x').names, ['ZEROIZED', 'lock', 'not-ours']);
       assert.is(software.tool('tpm2_getcap', 'handles-nv-index').toString().trim(), '');
 
-      const again = new DaemonProcess(options);
+      const again = started(options);
       assert.is((await again.ended).code, EXIT.zeroized);
       assert.match(again.output, /state-zeroized/);
       assert.is(existsSync(path.join(state, 'bootbank')), false, 'nothing was begun anew');
@@ -83,7 +96,7 @@ testWhen(hasTpm2Tools)(
     const directory = mkdtempSync(path.join(tmpdir(), 'zeroize-'));
     const tpm = [`--tpm=${software.path}`, `--efi-variables=${directory}`];
     try {
-      const daemon = new DaemonProcess({
+      const daemon = started({
         directory: path.join(directory, 'daemon'),
         arguments: ['--encryption-mode=tpm', ...tpm],
       });

@@ -1,10 +1,8 @@
-import { EntropyError, isEntropyError } from '../base/errors.ts';
+import { EntropyError } from '../base/errors.ts';
 import { PCR_COUNT, type PcrValues } from '../tpm/pcr.ts';
-import { parseSealedPublic } from '../tpm/public-area.ts';
-import type { SealedSecret } from '../tpm/sealed-secret.ts';
 import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
-import { ENVELOPE_OVERHEAD_BYTES, KEY_BYTES } from './envelope.ts';
 import { parseSuspension, suspensionFields, type SuspendedSeal } from './seal-suspension.ts';
+import { parseSealedPart, sealedPartFields, type SealedPart } from './sealed-part.ts';
 
 /** Secure Boot: its state and its keys (TCG PC Client Platform Firmware Profile, 2.3.4.8). */
 export const SECURE_BOOT_PCR = 7;
@@ -14,21 +12,19 @@ export const INSTALLATION_PCR = 23;
 export const OPTIONAL_PCRS = [4, 11, 14] as const;
 
 /** What mode TPM keeps in encryption.info; none of it is secret. */
-export interface SealFields extends SealedSecret {
+export interface SealFields extends SealedPart {
   /** Name of the storage root key: pinned, so that no other is taken for it. */
   readonly rootName: Buffer;
   /** Name of the endorsement key, by which a cleared TPM is told from another one; undefined where it could not be had. */
   readonly endorsementName: Buffer | undefined;
   /** The policy: PCRs, and their values when it was sealed. */
   readonly values: PcrValues;
-  /** The archive key under the sealed one. */
-  readonly wrappedKey: Buffer;
   /** Beside it, for firmware updates; undefined when there is none. */
   readonly suspended: SuspendedSeal | undefined;
 }
 
 const NAME_BYTES = 34;
-const MAXIMUM_PART_BYTES = 512;
+const PREFIX = 'tpm';
 const NO_PCRS = 'none';
 
 /** Base64 but for the PCRs: `7=<64 hexadecimal digits> 14=…`, or `none`. */
@@ -40,31 +36,21 @@ export function sealFields(fields: SealFields): ReadonlyMap<string, string> {
       ? []
       : ([['tpm.endorsementName', fields.endorsementName.toString('base64')]] as const)),
     ['tpm.pcrs', pcrs === '' ? NO_PCRS : pcrs],
-    ['tpm.public', fields.publicArea.toString('base64')],
-    ['tpm.private', fields.privatePart.toString('base64')],
-    ['tpm.wrappedKey', fields.wrappedKey.toString('base64')],
+    ...sealedPartFields(PREFIX, fields),
     ...suspensionFields(fields.suspended),
   ]);
 }
 
 /** @throws EntropyError state-damaged */
 export function parseSealFields(info: EncryptionInfo): SealFields {
-  const publicArea = bytesOfField(info, 'tpm.public', MAXIMUM_PART_BYTES);
-  try {
-    parseSealedPublic(publicArea);
-  } catch (error) {
-    if (!isEntropyError(error)) throw error;
-    throw damaged('tpm.public');
-  }
+  const part = parseSealedPart(info, PREFIX);
   return {
+    ...part,
     rootName: nameField(info, 'tpm.rootName'),
     endorsementName: info.fields.has('tpm.endorsementName')
       ? nameField(info, 'tpm.endorsementName')
       : undefined,
     values: pcrField(info.fields.get('tpm.pcrs') ?? ''),
-    publicArea,
-    privatePart: bytesOfField(info, 'tpm.private', MAXIMUM_PART_BYTES),
-    wrappedKey: bytesOfField(info, 'tpm.wrappedKey', KEY_BYTES + ENVELOPE_OVERHEAD_BYTES),
     suspended: parseSuspension(info),
   };
 }

@@ -4,7 +4,6 @@ import { randomBytes, type RandomSource } from '../base/random.ts';
 import { untilResetDigest } from '../tpm/boot-policy.ts';
 import { extended, pcrPolicyDigest, type PcrValues } from '../tpm/pcr.ts';
 import { isRefusal, TpmRefusal } from '../tpm/response-code.ts';
-import type { SealedSecret } from '../tpm/sealed-secret.ts';
 import type { StorageRoot } from '../tpm/storage-root.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { EncryptionInfo } from './encryption-info.ts';
@@ -12,6 +11,7 @@ import { KEY_BYTES, openEnvelope, sealEnvelope, type EnvelopeKey } from './envel
 import type { KeyWrapping } from './root-key.ts';
 import { INSTALLATION_PCR, parseSealFields, sealFields, type SealFields } from './seal-fields.ts';
 import type { SuspendedSeal } from './seal-suspension.ts';
+import type { SealedPart } from './sealed-part.ts';
 import { requireVendor, type VendorPolicy } from './tpm-vendor-policy.ts';
 
 /** A seal that does not look at the PCRs that firmware changes, for a while. */
@@ -169,7 +169,7 @@ export class TpmWrapping implements KeyWrapping {
     key: EnvelopeKey,
     policyDigest: Buffer,
     purpose: string,
-  ): Promise<SealedSecret & { readonly wrappedKey: Buffer }> {
+  ): Promise<SealedPart> {
     const { random } = this.#dependencies;
     const secret = randomBytes(random, KEY_BYTES);
     try {

@@ -5,8 +5,6 @@
  *   node --import tsx scripts/api-page.ts --check   exits 1 when it is another
  */
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { TSchema } from 'typebox';
 import { TOKEN_SCOPES } from '../src/contract/access.ts';
 import { allErrors, BytesSchema, COMMON_ERRORS, type RouteEntry } from '../src/contract/route.ts';
@@ -14,17 +12,9 @@ import { ACCESS_RULES, accessErrors, type RouteAccess } from '../src/contract/ro
 import { ROUTE_NAMES, ROUTES, type RouteName } from '../src/contract/routes.ts';
 import { requestDigest } from '../src/protocol/request-digest.ts';
 import { curlLine } from './api-examples.ts';
+import { settlePage } from './made-page.ts';
 
-const PAGE = new URL('../docs/api.md', import.meta.url);
-
-const { values } = parseArgs({ options: { check: { type: 'boolean' } } });
-const page = apiPage();
-if (values.check !== true) {
-  writeFileSync(PAGE, page);
-} else if (page !== readFileSync(PAGE, 'utf8')) {
-  console.error('docs/api.md is not what the routes say: run node --import tsx scripts/api-page.ts');
-  process.exitCode = 1;
-}
+settlePage('api', apiPage(), 'the routes');
 
 function apiPage(): string {
   return [introduction(), feedingText(), '## Routes', ...ROUTE_NAMES.map(routeText)].join('\n\n') + '\n';

@@ -4,21 +4,11 @@
  *   node --import tsx scripts/errors-page.ts           writes it
  *   node --import tsx scripts/errors-page.ts --check   exits 1 when it is another
  */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { ERRORS, isErrorCode, type ErrorEntry } from '../src/base/errors.ts';
 import { EXIT_CODES } from '../src/contract/exit-codes.ts';
+import { settlePage } from './made-page.ts';
 
-const PAGE = new URL('../docs/errors.md', import.meta.url);
-
-const { values } = parseArgs({ options: { check: { type: 'boolean' } } });
-const page = errorsPage();
-if (values.check !== true) {
-  writeFileSync(PAGE, page);
-} else if (page !== readFileSync(PAGE, 'utf8')) {
-  console.error('docs/errors.md is not what the tables say: run node --import tsx scripts/errors-page.ts');
-  process.exitCode = 1;
-}
+settlePage('errors', errorsPage(), 'the tables');
 
 function errorsPage(): string {
   const codes = Object.keys(ERRORS).filter(isErrorCode).sort();

@@ -8,6 +8,7 @@ import { readStartSettings } from '../contract/start-settings.ts';
 import { Daemon, type Installation } from './daemon.ts';
 import { createLog } from './logging.ts';
 import { guardMemoryBy } from '../hardware/guard-memory.ts';
+import type { Hardware } from '../hardware/hardware.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
 import { runInstall } from './install-command.ts';
 import { type DaemonOptions, type Invocation, parseCommandLine } from './options.ts';
@@ -56,14 +57,16 @@ function parsedBy(argv: readonly string[], uid: number): Invocation {
   return parseCommandLine(argv, process.env, uid, (file) => readStartSettings(file, uid));
 }
 
+function hardwareOf({ root }: { readonly root: string }): Hardware {
+  return openHardware({ addonPath: path.join(root, 'build', 'native', 'addon.node') });
+}
+
 async function runRecover(argv: readonly string[], uid: number): Promise<void> {
   const { command, rest } = parseRecover(argv);
   const invocation = parsedBy(rest, uid);
   if (invocation.kind !== 'run') return void process.stdout.write(RECOVER_HELP);
   const { stateDirectory, encryption } = invocation.options;
-  const hardware = openHardware({
-    addonPath: path.join(installation().root, 'build', 'native', 'addon.node'),
-  });
+  const hardware = hardwareOf(installation());
   const { id, mode } = await recover(stateDirectory, command, {
     hardware,
     wrappings: (random, files) =>
@@ -80,9 +83,7 @@ async function runZeroize(argv: readonly string[], uid: number): Promise<void> {
   const invocation = parsedBy(rest, uid);
   if (invocation.kind !== 'run') return void process.stdout.write(ZEROIZE_HELP);
   const { stateDirectory, encryption } = invocation.options;
-  const hardware = openHardware({
-    addonPath: path.join(installation().root, 'build', 'native', 'addon.node'),
-  });
+  const hardware = hardwareOf(installation());
   const report = await zeroizeOffline(
     host,
     { stateDirectory, encryption },

@@ -29,8 +29,6 @@ export interface FeedTls {
   readonly checksChain: boolean;
 }
 
-export const PIN_BYTES = 32;
-
 /**
  * Reads what the options name.
  *

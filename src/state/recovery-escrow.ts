@@ -10,7 +10,6 @@ import { EntropyError } from '../base/errors.ts';
  *
  * What is encrypted has 151 bytes, and OAEP with SHA-256 takes 190 under 2,048 bits.
  */
-export const MAXIMUM_RECIPIENT_BYTES = 16_384;
 const MINIMUM_BITS = 2048;
 const MAXIMUM_BITS = 8192;
 

@@ -8,8 +8,6 @@ import { parseSealedPart, sealedPartFields, type SealedPart } from './sealed-par
 export const SECURE_BOOT_PCR = 7;
 /** Where the daemon measures its own installation: an application's register, which it may reset. */
 export const INSTALLATION_PCR = 23;
-/** What can be added: 4 boot loader, 11 unified kernel image, 14 shim's keys. */
-export const OPTIONAL_PCRS = [4, 11, 14] as const;
 
 /** What mode TPM keeps in encryption.info; none of it is secret. */
 export interface SealFields extends SealedPart {

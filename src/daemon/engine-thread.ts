@@ -89,7 +89,7 @@ function portOf(port: MessagePort): EnginePort {
     post: (gathered, transfer) => port.postMessage(gathered, [...transfer]),
   });
   return {
-    post: (message, transfer) => messages.add(message, transfer),
+    post: (message, transfer = []) => messages.add({ message, transfer }),
     onRequests: (listener) => void port.on('message', listener),
     close: () => {
       messages.flush();

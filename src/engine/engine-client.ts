@@ -140,7 +140,7 @@ export class EngineClient {
       });
       this.#pending.set(id, { resolve, reject, timer });
       const request = { id, call, parameters } as EngineRequest;
-      this.#requests.add(request, movedWith(request));
+      this.#requests.add({ message: request, transfer: movedWith(request), workBytes: workOf(request) });
     });
   }
 
@@ -193,6 +193,10 @@ function movedWith(request: EngineRequest): ArrayBuffer[] {
   if (request.call === 'receive') return [request.parameters[0].payload.buffer];
   const moved = request.call === 'absorb' || request.call === 'rekeyCaches';
   return moved ? [request.parameters[0].buffer] : [];
+}
+
+function workOf(request: EngineRequest): number {
+  return request.call === 'receive' ? request.parameters[0].payload.length : 0;
 }
 
 interface PromiseWithResolversLike {

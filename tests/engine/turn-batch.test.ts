@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { KIB } from '../../src/base/units.ts';
 import { TurnBatch } from '../../src/engine/turn-batch.ts';
 import { FakeClock, settle } from '../fakes/fake-clock.ts';
 
@@ -15,10 +16,10 @@ function batch() {
 test('messages of one turn leave as one, in their order, with all their buffers', async () => {
   const { messages, posts } = batch();
   const [first, second] = [new ArrayBuffer(1), new ArrayBuffer(2)];
-  messages.add('a', [first]);
+  messages.add({ message: 'a', transfer: [first] });
   await Promise.resolve();
-  messages.add('b');
-  messages.add('c', [second]);
+  messages.add({ message: 'b' });
+  messages.add({ message: 'c', transfer: [second] });
   assert.is(posts.length, 0);
   await settle();
   assert.equal(posts, [{ messages: ['a', 'b', 'c'], transfer: [first, second] }]);
@@ -26,9 +27,9 @@ test('messages of one turn leave as one, in their order, with all their buffers'
 
 test('what comes in a later turn leaves by itself', async () => {
   const { messages, posts } = batch();
-  messages.add('a');
+  messages.add({ message: 'a' });
   await settle();
-  messages.add('b');
+  messages.add({ message: 'b' });
   await settle();
   assert.equal(
     posts.map((post) => post.messages),
@@ -38,12 +39,29 @@ test('what comes in a later turn leaves by itself', async () => {
 
 test('a flush posts at once, and nothing twice', async () => {
   const { messages, posts } = batch();
-  messages.add('a');
+  messages.add({ message: 'a' });
   messages.flush();
   messages.flush();
   assert.is(posts.length, 1);
   await settle();
   assert.is(posts.length, 1);
+});
+
+test('256 KiB of work leave before the turn ends, and the rest of the turn after it', async () => {
+  const { messages, posts } = batch();
+  messages.add({ message: 'a', workBytes: 256 * KIB - 1 });
+  assert.is(posts.length, 0);
+  messages.add({ message: 'b', workBytes: 1 });
+  messages.add({ message: 'c', workBytes: 256 * KIB - 1 });
+  assert.equal(
+    posts.map((post) => post.messages),
+    [['a', 'b']],
+  );
+  await settle();
+  assert.equal(
+    posts.map((post) => post.messages),
+    [['a', 'b'], ['c']],
+  );
 });
 
 test.run();

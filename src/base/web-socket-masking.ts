@@ -27,13 +27,25 @@ export function unmask(buffer: Uint8Array, key: Uint8Array): void {
   xorBytes(buffer, key, 0, headBytes);
   // The byte at headBytes is the first of a word, so the key is turned by as many; its bytes stand as they do in memory.
   const turned = Uint8Array.from({ length: WORD_BYTES }, (_, at) => key[(headBytes + at) % WORD_BYTES] ?? 0);
-  xorWords(new Uint32Array(buffer.buffer, buffer.byteOffset + headBytes, words), turned);
+  xorWords(new Int32Array(buffer.buffer, buffer.byteOffset + headBytes, words), turned);
   xorBytes(buffer, key, tail, buffer.length);
 }
 
-function xorWords(words: Uint32Array, turned: Uint8Array): void {
-  const [word = 0] = new Uint32Array(turned.buffer);
-  for (let at = 0; at < words.length; at++) words[at] = (words[at] ?? 0) ^ word;
+/** Signed words and eight at a time: V8 makes half the work of it that it makes of unsigned ones one by one. */
+function xorWords(words: Int32Array, turned: Uint8Array): void {
+  const [word = 0] = new Int32Array(turned.buffer);
+  const whole = words.length - (words.length % 8);
+  for (let at = 0; at < whole; at += 8) {
+    words[at] = (words[at] ?? 0) ^ word;
+    words[at + 1] = (words[at + 1] ?? 0) ^ word;
+    words[at + 2] = (words[at + 2] ?? 0) ^ word;
+    words[at + 3] = (words[at + 3] ?? 0) ^ word;
+    words[at + 4] = (words[at + 4] ?? 0) ^ word;
+    words[at + 5] = (words[at + 5] ?? 0) ^ word;
+    words[at + 6] = (words[at + 6] ?? 0) ^ word;
+    words[at + 7] = (words[at + 7] ?? 0) ^ word;
+  }
+  for (let at = whole; at < words.length; at++) words[at] = (words[at] ?? 0) ^ word;
 }
 
 function xorBytes(buffer: Uint8Array, key: Uint8Array, from: number, end: number): void {

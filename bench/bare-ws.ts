@@ -9,12 +9,15 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-export interface BareLoad {
+export interface FrameRun {
   readonly frames: number;
   readonly frameBytes: number;
+}
+
+export interface BareLoad {
+  /** One after the other, over one connection. */
+  readonly runs: readonly FrameRun[];
   readonly inFlight: number;
-  readonly warmingFrames: number;
-  readonly warmingBytes: number;
 }
 
 const SERVER = `
@@ -32,10 +35,13 @@ const [port, text] = process.argv.slice(2);
 const load = JSON.parse(text);
 const socket = new WebSocket('ws://127.0.0.1:' + port, { perMessageDeflate: false });
 await new Promise((resolve) => socket.once('open', resolve));
-await sendAll(load.warmingFrames, load.warmingBytes);
-const startMs = performance.now();
-await sendAll(load.frames, load.frameBytes);
-console.log('seconds ' + (performance.now() - startMs) / 1000);
+const rates = [];
+for (const { frames, frameBytes } of load.runs) {
+  const startMs = performance.now();
+  await sendAll(frames, frameBytes);
+  rates.push((frames * frameBytes) / (performance.now() - startMs) / 1e3);
+}
+console.log('rates ' + JSON.stringify(rates));
 socket.terminate();
 
 function sendAll(frames, frameBytes) {
@@ -84,13 +90,13 @@ export class BareWs {
     return bare;
   }
 
-  /** Megabytes a second. */
-  async rate(load: BareLoad): Promise<number> {
+  /** Megabytes a second of each run. */
+  async rates(load: BareLoad): Promise<number[]> {
     const server = this.#start('server', []);
     try {
       const port = await said(server, /port (\d+)/);
-      const seconds = await said(this.#start('client', [port, JSON.stringify(load)]), /seconds ([\d.]+)/);
-      return (load.frames * load.frameBytes) / Number(seconds) / 1e6;
+      const rates = await said(this.#start('client', [port, JSON.stringify(load)]), /rates (.*)/);
+      return JSON.parse(rates) as number[];
     } finally {
       server.kill();
     }

@@ -52,14 +52,23 @@ export class FeedHost {
     return Number(match?.[1]) / 1024;
   }
 
-  /** Enrols a feeder of full-entropy bytes; gives a client for it that is not connected yet. */
-  async client(name: string): Promise<FeedClient> {
+  /** Enrols a feeder of full-entropy bytes; gives its enrolment file. */
+  enrol(name: string): Promise<Buffer> {
     const query = 'class=full-entropy&bitsPerByte=8&certificate=none%3A%20a%20bench';
-    const file = await this.#request('POST', `/v1/feeders/${name}?${query}`);
-    return new FeedClient(parseEnrolment(file), {
+    return this.#request('POST', `/v1/feeders/${name}?${query}`);
+  }
+
+  /** Enrols a feeder; gives a client for it, in this process, that is not connected yet. */
+  async client(name: string): Promise<FeedClient> {
+    return new FeedClient(parseEnrolment(await this.enrol(name)), {
       clock: new SystemClock(),
       random: (target) => randomFillSync(target),
     });
+  }
+
+  /** Ends a feeder: what it gave is overwritten, and the caches have room again. */
+  async revoke(name: string): Promise<void> {
+    await this.#request('DELETE', `/v1/feeders/${name}`);
   }
 
   async stop(): Promise<void> {
@@ -76,7 +85,7 @@ export class FeedHost {
         socketPath: path.join(this.#directory, 'run', 'control.sock'),
         method,
         path: url,
-        headers: { 'content-type': 'application/octet-stream' },
+        headers: method === 'POST' ? { 'content-type': 'application/octet-stream' } : {},
       };
       const request = http.request(options, (response) => {
         const chunks: Buffer[] = [];

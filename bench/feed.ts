@@ -1,29 +1,21 @@
-/** The feed, over loopback, from this process into a real daemon; its rival is bare-ws.ts, with the same frames and as many on their way. */
+/** The feed, over loopback, from a feeder into a real daemon; its rival is bare-ws.ts, with the same frames and as many on their way. */
 import { randomFillSync } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BareWs } from './bare-ws.ts';
+import { BareWs, type FrameRun } from './bare-ws.ts';
 import { FeedHost, type FeedClient } from './feed-host.ts';
+import { FeederProcess } from './feeder-process.ts';
 import type { BenchRatio } from './harness.ts';
 
 const ROUNDS = 5;
+const IN_FLIGHT = 16;
 const FRAME_BYTES = 65_536;
 /** Below the largest memory cache, so that all of it goes to memory. */
-const FRAMES = 1000;
-const IN_FLIGHT = 16;
-/** Small frames that go before, on both sides of the comparison: what a daemon costs that has just started is told elsewhere. */
-const WARMING_FRAMES = 4000;
-const WARMING_BYTES = 32;
+const LARGE: FrameRun = { frames: 1000, frameBytes: FRAME_BYTES };
+const SMALL: FrameRun = { frames: 4000, frameBytes: 32 };
+/** V8 compiles in the background for some 3,000 large frames: the first run of them tells of a daemon just started, the last of one that runs. */
+const RUNS = [SMALL, LARGE, LARGE, LARGE, LARGE];
 
-const BARE_LOAD = {
-  frames: FRAMES,
-  frameBytes: FRAME_BYTES,
-  inFlight: IN_FLIGHT,
-  warmingFrames: WARMING_FRAMES,
-  warmingBytes: WARMING_BYTES,
-};
-
-const STORED_FRAME_BYTES = 4096;
-const STORED_FRAMES = 10_000;
+const STORED: FrameRun = { frames: 10_000, frameBytes: 4096 };
 const STORED_TARGET = 2000;
 
 const IDLE_FEEDERS = 1000;
@@ -33,68 +25,83 @@ const LATENCY_FRAMES_PER_SECOND = 100;
 const LATENCY_SECONDS = 20;
 
 export async function benchFeed(): Promise<BenchRatio[]> {
-  const rivals = {
-    'bare ws': await BareWs.build({ wordWise: false }),
-    'bare ws with the masking of the programs': await BareWs.build({ wordWise: true }),
-  };
-  const bare = new Map<string, number[]>(Object.keys(rivals).map((name) => [name, []]));
-  const fed: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, rival] of Object.entries(rivals)) bare.get(name)?.push(await rival.rate(BARE_LOAD));
-    fed.push(await memoryRate());
-  }
-  for (const rival of Object.values(rivals)) rival.remove();
-  console.log(
-    `feed: into memory ${median(fed).toFixed(0)} MB/s, 64 KiB frames, ${IN_FLIGHT} in flight (${spread(fed)})`,
-  );
-  for (const [name, rates] of bare)
-    console.log(`feed: ${name} ${median(rates).toFixed(0)} MB/s, the same frames (${spread(rates)})`);
+  const ratios = await memoryRatios();
   const stored = await storedRate();
   console.log(`feed: ${stored.toFixed(0)} stored frames of 4 KiB a second, each receipt after its fsync`);
   await latency();
   await idleFeeders();
   return [
-    ...[...bare].map(([name, rates]) => ({
-      label: `feed into memory / ${name}, 64 KiB frames`,
-      ratio: median(fed) / median(rates),
-      ...(name === 'bare ws' ? { target: 0.4 } : {}),
-    })),
+    ...ratios,
     { label: 'stored frames of 4 KiB a second / 2,000', ratio: stored / STORED_TARGET, target: 1 },
   ];
 }
 
-/** Megabytes a second into the memory cache of a fresh daemon. */
-function memoryRate(): Promise<number> {
-  return withClient(['--memory-cache-size=65536'], async (client) => {
-    await sendAll(client, WARMING_FRAMES, WARMING_BYTES);
-    const seconds = await sendAll(client, FRAMES, FRAME_BYTES);
-    return (FRAMES * FRAME_BYTES) / seconds / 1e6;
+async function memoryRatios(): Promise<BenchRatio[]> {
+  const rivals = {
+    'bare ws': await BareWs.build({ wordWise: false }),
+    'bare ws with the masking of the programs': await BareWs.build({ wordWise: true }),
+  };
+  const names = Object.keys(rivals);
+  const bare = new Map<string, number[][]>(names.map((name) => [name, []]));
+  const fed: number[][] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, rival] of Object.entries(rivals))
+      bare.get(name)?.push(await rival.rates({ runs: RUNS, inFlight: IN_FLIGHT }));
+    fed.push(await memoryRates());
+  }
+  for (const rival of Object.values(rivals)) rival.remove();
+  const states = { 'just started': 1, warm: RUNS.length - 1 };
+  return Object.entries(states).flatMap(([state, run]) => {
+    const ours = ratesOf(fed, run);
+    console.log(`feed: ${state}, into memory ${told(ours)}, 64 KiB frames, ${IN_FLIGHT} in flight`);
+    return names.map((name) => {
+      const theirs = ratesOf(bare.get(name) ?? [], run);
+      console.log(`feed: ${state}, ${name} ${told(theirs)}, the same frames`);
+      const isGoal = state === 'warm' && name === 'bare ws';
+      const label = `feed into memory / ${name}, 64 KiB frames, ${state}`;
+      return { label, ratio: median(ours) / median(theirs), ...(isGoal ? { target: 0.4 } : {}) };
+    });
+  });
+}
+
+/** Megabytes a second of each run into the memory cache of a fresh daemon; each empties the cache for the next. */
+function memoryRates(): Promise<number[]> {
+  return withFeeder(['--memory-cache-size=65536'], async (host, feeder) => {
+    const rates: number[] = [];
+    for (const [index, run] of RUNS.entries()) {
+      const name = `bench-${index}`;
+      const [result] = await feeder.feed(await host.enrol(name), [run], IN_FLIGHT);
+      rates.push((run.frames * run.frameBytes) / (result?.seconds ?? NaN) / 1e6);
+      await host.revoke(name);
+    }
+    return rates;
   });
 }
 
 /** Frames a second whose receipts say that they are on disk. */
 function storedRate(): Promise<number> {
-  return withClient(['--memory-cache-size=64', '--storage-cache-size=131072'], async (client) => {
-    await sendAll(client, WARMING_FRAMES, WARMING_BYTES);
-    const seconds = await sendAll(client, STORED_FRAMES, STORED_FRAME_BYTES, (storedBytes) => {
-      // The daemon's own draws make room in memory for a few bytes now and then.
-      if (storedBytes === 0) throw new Error('a frame was not stored');
-    });
-    return STORED_FRAMES / seconds;
+  return withFeeder(['--memory-cache-size=64', '--storage-cache-size=131072'], async (host, feeder) => {
+    const [, stored] = await feeder.feed(await host.enrol('bench'), [SMALL, STORED], IN_FLIGHT);
+    // The daemon's own draws make room in memory for a few bytes now and then, but never for a whole frame.
+    if (stored?.unstoredFrames !== 0) throw new Error('a frame was not stored');
+    return STORED.frames / stored.seconds;
   });
 }
 
 function latency(): Promise<void> {
-  return withClient(['--memory-cache-size=65536'], async (client) => {
+  return withHost(['--memory-cache-size=65536'], async (host) => {
+    const client = await host.client('bench');
+    await client.connect();
     const times: number[] = [];
     const startMs = performance.now();
     for (let frame = 0; frame < LATENCY_FRAMES_PER_SECOND * LATENCY_SECONDS; frame++) {
       await pause(Math.max(0, startMs + (frame * 1000) / LATENCY_FRAMES_PER_SECOND - performance.now()));
-      const payload = randomFillSync(new Uint8Array(STORED_FRAME_BYTES));
+      const payload = randomFillSync(new Uint8Array(STORED.frameBytes));
       const sentMs = performance.now();
       void client.send(payload).then(() => times.push(performance.now() - sentMs));
     }
     await client.settled();
+    await client.close();
     const sorted = times.toSorted((a, b) => a - b);
     const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? NaN).toFixed(2);
     console.log(
@@ -103,15 +110,25 @@ function latency(): Promise<void> {
   });
 }
 
-/** Lets `use` feed a fresh daemon, and ends both whatever happens. */
-async function withClient<T>(args: readonly string[], use: (client: FeedClient) => Promise<T>): Promise<T> {
+/** Gives `use` a fresh daemon and a feeder, and ends both whatever happens. */
+function withFeeder<T>(
+  args: readonly string[],
+  use: (host: FeedHost, feeder: FeederProcess) => Promise<T>,
+): Promise<T> {
+  return withHost(args, async (host) => {
+    const feeder = new FeederProcess();
+    try {
+      return await use(host, feeder);
+    } finally {
+      feeder.stop();
+    }
+  });
+}
+
+async function withHost<T>(args: readonly string[], use: (host: FeedHost) => Promise<T>): Promise<T> {
   const host = await FeedHost.start(args);
   try {
-    const client = await host.client('bench');
-    await client.connect();
-    const result = await use(client);
-    await client.close();
-    return result;
+    return await use(host);
   } finally {
     await host.stop();
   }
@@ -134,30 +151,16 @@ async function idleFeeders(): Promise<void> {
   await Promise.all(clients.map((client) => client.close()));
 }
 
-/** Sends frames with IN_FLIGHT on their way; seconds until the last receipt. */
-async function sendAll(
-  client: FeedClient,
-  frames: number,
-  frameBytes: number,
-  check: (storedBytes: number) => void = () => undefined,
-): Promise<number> {
-  const startMs = performance.now();
-  let left = frames;
-  const lane = async (): Promise<void> => {
-    const payload = new Uint8Array(frameBytes);
-    while (left-- > 0) {
-      randomFillSync(payload);
-      check((await client.send(payload)).storedBytes);
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return (performance.now() - startMs) / 1000;
+/** Of one run in all rounds. */
+function ratesOf(rounds: readonly (readonly number[])[], run: number): number[] {
+  return rounds.map((rates) => rates[run] ?? NaN);
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
-function spread(values: readonly number[]): string {
-  return `${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)} in ${values.length} rounds`;
+function told(rates: readonly number[]): string {
+  const [least, greatest] = [Math.min(...rates), Math.max(...rates)];
+  return `${median(rates).toFixed(0)} MB/s (${least.toFixed(0)} to ${greatest.toFixed(0)} in ${rates.length} rounds)`;
 }

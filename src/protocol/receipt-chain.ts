@@ -33,7 +33,7 @@ export class ReceiptChain {
   readonly #privateKey: KeyObject;
   #previous: Buffer = NOTHING;
   #position = 0;
-  #sums = { payloadBytes: 0, memoryBytes: 0, storedBytes: 0, creditUnits: 0 };
+  readonly #sums = { payloadBytes: 0, memoryBytes: 0, storedBytes: 0, creditUnits: 0 };
   #lastSequence = 0;
   #ended = false;
 
@@ -52,36 +52,46 @@ export class ReceiptChain {
     if (outcome.sequence <= this.#lastSequence) throw new RangeError('sequences rise within a session');
     this.#lastSequence = outcome.sequence;
     const sums = this.#sums;
-    this.#sums = {
-      payloadBytes: sums.payloadBytes + outcome.payloadBytes,
-      memoryBytes: sums.memoryBytes + outcome.memoryBytes,
-      storedBytes: sums.storedBytes + outcome.storedBytes,
-      creditUnits: sums.creditUnits + outcome.creditUnits,
-    };
-    return this.#sign({ kind: 'frame', ...outcome });
+    sums.payloadBytes += outcome.payloadBytes;
+    sums.memoryBytes += outcome.memoryBytes;
+    sums.storedBytes += outcome.storedBytes;
+    sums.creditUnits += outcome.creditUnits;
+    return this.#sign('frame', outcome);
   }
 
   /** The record that ends the session, with its sums; undefined when no frame was receipted, as there is nothing to end. */
   end(timeMs: number): Buffer | undefined {
     if (this.#position === 0) return undefined;
-    const record = this.#sign({
-      kind: 'end',
-      verdict: 'accepted',
+    const record = this.#sign('end', {
       sequence: this.#lastSequence,
-      timeMs,
       frameDigest: NOTHING,
+      verdict: 'accepted',
       ...this.#sums,
+      timeMs,
     });
     this.#ended = true;
     return record;
   }
 
-  #sign(fields: Omit<Receipt, keyof ReceiptChainOptions | 'position' | 'previous'>): Buffer {
+  /** Field by field: spread into one another, these objects cost half as much as the signature. */
+  #sign(kind: Receipt['kind'], outcome: FrameOutcome): Buffer {
     if (this.#ended) throw new TypeError('the session has been ended');
-    const receipt = {
-      ...this.#options,
-      ...fields,
+    const { host, session, feeder, feederId } = this.#options;
+    const receipt: Receipt = {
+      kind,
+      verdict: outcome.verdict,
+      feederId,
+      host,
+      session,
+      feeder,
+      sequence: outcome.sequence,
+      timeMs: outcome.timeMs,
+      frameDigest: outcome.frameDigest,
       position: this.#position + 1,
+      payloadBytes: outcome.payloadBytes,
+      memoryBytes: outcome.memoryBytes,
+      storedBytes: outcome.storedBytes,
+      creditUnits: outcome.creditUnits,
       previous: this.#previous,
     };
     const record = signReceipt(receipt, this.#privateKey);

@@ -15,6 +15,7 @@ import { FakeClock } from '../fakes/fake-clock.ts';
 import { rejectsWith } from '../rejects.ts';
 import { hasProgram, isRoot, testWhen } from '../requirements.ts';
 import { temporaryDirectory, writtenFile } from './temporary.ts';
+import { until } from './until.ts';
 
 const directory = temporaryDirectory();
 
@@ -174,10 +175,5 @@ test('a stream that breaks is told as such', async () => {
   const error = await rejectsWith(input.read(Buffer.alloc(32)), 'input-failed');
   assert.match(error.message, 'stdin: reset by peer');
 });
-
-/** Waits for what the operating system does in its own time. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
 
 test.run();

@@ -13,6 +13,7 @@ import { rejectsWith } from '../rejects.ts';
 import { hasCompiler, testWhen } from '../requirements.ts';
 import { bundledChild, hasSoftHsm, SoftHsm, SOFTHSM_MODULE } from './softhsm.ts';
 import { temporaryDirectory, writtenFile } from './temporary.ts';
+import { until } from './until.ts';
 
 const PIN = '271828';
 const directory = temporaryDirectory();
@@ -368,9 +369,5 @@ test('a program that cannot be run is told at once', async () => {
   const error = await rejectsWith(inputWith({ childCommand: ['/nowhere/node'] }).open(), 'pkcs11-failed');
   assert.match(error.message, 'the child cannot run');
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
 
 test.run();

@@ -14,6 +14,7 @@ import { RECEIPT_BYTES } from '../../src/protocol/receipt.ts';
 import { testWhen } from '../requirements.ts';
 import { FeedHost } from './feed-host.ts';
 import { temporaryDirectory, writtenFile } from './temporary.ts';
+import { until } from './until.ts';
 
 const PATIENCE_MS = 20_000;
 const directory = temporaryDirectory();
@@ -110,14 +111,6 @@ function eventsIn({ stdout }: Outcome): Record<string, unknown>[] {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const patience = performance.now() + PATIENCE_MS;
-  while (!condition()) {
-    if (performance.now() > patience) throw new Error(`never: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }
 
 test('a file is fed, its receipts are kept, and verify proves them without a daemon', async () => {

@@ -1,15 +1,7 @@
 import { accessSync, constants } from 'node:fs';
-import { hostname } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { CREDENTIAL_LIMITS, CredentialRefusals } from '../api/auth/credential-refusals.ts';
-import { PasswordCheck } from '../api/auth/password-check.ts';
-import { VAPI_SESSION_LIMITS, VapiSessions } from '../api/vsphere/vapi-sessions.ts';
-import { VsphereApi } from '../api/vsphere/vsphere-api.ts';
-import { ControlSocket } from '../api/control-socket.ts';
-import { HttpInterface } from '../api/http-interface.ts';
 import { prepareSocketPlace } from '../api/socket-place.ts';
-import { EGD_DEFAULTS, EgdServer } from '../api/egd-server.ts';
 import { SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
@@ -19,32 +11,21 @@ import { SOURCE_BITS } from '../base/names.ts';
 import { type EngineChannel, EngineClient } from '../engine/engine-client.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { openHardware } from '../hardware/open-hardware.ts';
-import { AccessRegistry } from '../service/access-registry.ts';
-import { EngineServedOutput } from '../service/engine-served-output.ts';
-import { EncryptionDesk } from '../service/encryption-desk.ts';
 import { FeedRecorder } from '../service/feed-recorder.ts';
-import { ExternalPool } from '../service/external-pool.ts';
-import { EntropyService } from '../service/entropy-service.ts';
 import { ArchiveBackup } from '../service/archive-backup.ts';
 import { RecoveryDesk } from '../service/recovery-desk.ts';
 import { OwnRandomness } from '../service/own-randomness.ts';
-import { ZeroizeDesk } from '../service/zeroize-desk.ts';
-import { requireHostName, zeroizeState } from './zeroize-state.ts';
 import { sweep } from '../state/zeroize.ts';
-import { RequestIntake } from '../service/request-intake.ts';
-import { RequestSessions } from '../service/request-sessions.ts';
-import { PASSWORD_HASHER_DEFAULTS, PasswordHasher } from '../state/password.ts';
 import { engineStart, movedWith } from './engine-start.ts';
 import type { EngineThreadData } from './engine-thread-data.ts';
 import { ExternalFeed } from './external-feed.ts';
 import { isInMask } from '../policy/source-mask.ts';
 import { firstStart } from './install-file.ts';
-import { openedSeed } from './opened-seed.ts';
-import { registerLiveSettings } from './live-settings.ts';
 import { logEvents } from './logging.ts';
 import type { DaemonOptions } from './options.ts';
 import { Installation as InstalledFiles } from '../state/installation.ts';
-import { openRekey, unknownKey } from './open-rekey.ts';
+import { openInterfaces } from './open-interfaces.ts';
+import { openService } from './open-service.ts';
 import { openState } from './state-directory.ts';
 
 /** Where the built parts of this installation stand. */
@@ -120,6 +101,7 @@ export class Daemon {
 
   async #start(options: DaemonOptions): Promise<void> {
     const { installation, environment, uid, log } = this.#dependencies;
+    const onStop = (close: () => Promise<void> | void): void => void this.#closers.push(close);
     const clock = new SystemClock();
     const counters = new Counters();
     const bus = new EventBus({ capacity: EVENTS_KEPT }, { clock, counters });
@@ -153,7 +135,7 @@ export class Daemon {
       kernel: (target) => hardware.random(target),
       generate: (bytes) => engine.call('generate', bytes),
     });
-    this.#closers.push(() => random.close());
+    onStop(() => random.close());
     const state = await openState(
       {
         directory: options.stateDirectory,
@@ -172,11 +154,11 @@ export class Daemon {
         clock,
         events: bus,
         installation: new InstalledFiles({ root: installation.root }),
-        onStop: (close) => this.#closers.push(close),
+        onStop,
       },
     );
     const backup = new ArchiveBackup({ ...state, clock, events: bus });
-    this.#closers.push(() => backup.close());
+    onStop(() => backup.close());
     const recovery = new RecoveryDesk({ ...state, clock, events: bus });
     await recovery.open();
     bus.subscribe(({ id }) => {
@@ -187,7 +169,7 @@ export class Daemon {
     // Moved, not copied: of the copy that a message is made of, nobody could overwrite what is left.
     worker.postMessage(start, movedWith(start));
     const runningMask = await engine.started();
-    this.#closers.push(() => engine.stop());
+    onStop(() => engine.stop());
 
     const feed = await ExternalFeed.open(
       {
@@ -200,114 +182,33 @@ export class Daemon {
       },
       { ...state, engine, random: random.fill, clock, bus, counters, log },
     );
-    const { admission, registry } = feed;
-    roomChanged = (roomBytes) => admission.roomChanged(roomBytes);
-    this.#closers.push(() => feed.close());
+    roomChanged = (roomBytes) => feed.admission.roomChanged(roomBytes);
+    onStop(() => feed.close());
     this.#reload = () => feed.reloadTls();
-    const passwords = new PasswordHasher(PASSWORD_HASHER_DEFAULTS, { random: random.fill });
-    const encryption = new EncryptionDesk({
-      archive: state.archive,
-      sealing: state.encryption.sealing,
-      none: state.encryption.none,
-      installation: state.encryption.installation,
-      secureBoot: () => state.encryption.secureBoot(),
-      keys: () => state.encryption.keys(),
-      events: bus,
-    });
-    await state.encryption.tellChangedKeys();
-    const access = new AccessRegistry({ ...state, passwords, events: bus });
     const isExternal = start.caches !== undefined && isInMask(runningMask, 'external');
-    const installSeed = await openedSeed(state, { inUse: isExternal }, { random: random.fill, bus, log });
-    const rekey = openRekey(state, { isExternal }, { engine, random: random.fill, clock, bus });
-    this.#closers.push(() => rekey?.close());
-    const sessions = new RequestSessions({ admission, random: random.fill, clock });
-    this.#closers.push(() => sessions.close());
-    const zeroizing = new ZeroizeDesk({
-      engine,
-      archive: state.archive,
-      events: bus,
-      confirm: requireHostName,
-      destroy: ({ isSealed }) =>
-        zeroizeState({
-          directory: options.stateDirectory,
-          isSealed,
-          openTpm: state.encryption.tpmOf({ isSealed }),
-        }),
-      onEnd: () => {
-        hardware.notify('STOPPING=1');
-        sweep(options.stateDirectory);
-        this.#dependencies.onZeroized();
-      },
-    });
-    const intake = new RequestIntake({ admission, sessions });
-    const output = new EngineServedOutput({ engine });
-    const service = new EntropyService(
-      { version: installation.version, state: state.report, startSettings: options.startSettings },
+    const parts = { engine, feed, hardware, random: random.fill, clock, bus, counters, log, onStop };
+    const opened = await openService(
+      state,
+      { ...options, version: installation.version, isExternal },
       {
-        ...state,
-        engine,
-        feeders: registry,
-        access,
-        intake,
-        admission,
-        installSeed,
-        cacheKey: () => rekey?.report() ?? unknownKey(state),
-        encryption,
-        output,
+        ...parts,
         recovery,
-        zeroizing,
-        bus,
-        counters,
-        clock,
+        onZeroized: () => {
+          hardware.notify('STOPPING=1');
+          sweep(options.stateDirectory);
+          this.#dependencies.onZeroized();
+        },
       },
     );
-    registerLiveSettings(state.config, { engine, admission, log });
-
-    const refusals = new CredentialRefusals(CREDENTIAL_LIMITS, { events: bus, counters, clock });
-    const pool = new ExternalPool({
-      ...state,
-      external: () => service.external(),
-      configuration: () => state.config.values,
-      ...{ admission, sessions, random: random.fill, counters },
-    });
-    const vsphere = new VsphereApi(
-      { hostName: hostname() },
-      {
-        pool,
-        passwords: new PasswordCheck({ ...state, passwords, refusals }),
-        sessions: new VapiSessions(VAPI_SESSION_LIMITS, { ...state, random: random.fill, clock }),
-        refusals,
-      },
-    );
-    const routes = await HttpInterface.open(
-      { openApiFile: path.join(installation.root, 'out', 'openapi.json') },
-      { service, vsphere, tokens: state.tokens, refusals, clock, counters, log },
-    );
-    this.#closers.push(() => routes.close());
-    const socket = await ControlSocket.open(
-      { runtimeDirectory: options.runtimeDirectory },
-      {
-        routes,
-        uid,
-        clock,
-        peerCredentials: hardware.addon ? (fd) => hardware.peerCredentials(fd) : undefined,
-      },
-    );
-    this.#closers.push(() => socket.close());
-    const egd = await EgdServer.open(
-      { ...EGD_DEFAULTS, runtimeDirectory: options.runtimeDirectory, pid: process.pid },
-      { output, clock, counters, log },
-    );
-    this.#closers.push(() => egd.close());
-    this.#closers.push(() => feed.hangUp());
-    await feed.listen(routes);
-    this.#closers.push(() => {
+    const openApiFile = path.join(installation.root, 'out', 'openapi.json');
+    const socketPath = await openInterfaces(state, opened, { ...options, openApiFile, uid }, parts);
+    onStop(() => {
       bus.emit('daemon.stop');
       hardware.notify('STOPPING=1');
     });
-    bus.emit('daemon.ready', { socket: socket.path, feed: feed.address });
+    bus.emit('daemon.ready', { socket: socketPath, feed: feed.address });
     hardware.notify('READY=1');
-    rekey?.start();
+    opened.rekey?.start();
   }
 
   #openHardware(bus: EventBus, environment: DaemonDependencies['environment']): Hardware {

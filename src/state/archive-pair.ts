@@ -45,6 +45,20 @@ export class ArchivePair {
   }
 
   /**
+   * Makes it the current one, and the one on disk the one before. A save that failed at its last step may be in place all the same; what
+   * is in force is put back, if it can be. Throws `state-unwritable`.
+   */
+  async replace(sealed: SealedArchive, onDisk: SealedArchive | undefined): Promise<void> {
+    try {
+      await this.#bootbank.save(sealed);
+    } catch (error) {
+      const undone = onDisk === undefined ? this.#bootbank.discard() : this.#bootbank.restore(onDisk);
+      await undone.catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
    * Writes both under this key, and gives the current one. The one before keeps its documents, or gets the present ones when it
    * does not open: that an archive is lost must not keep its old key alive. Throws `state-unwritable`; all is then as
    * before.

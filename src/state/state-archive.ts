@@ -3,17 +3,17 @@ import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import { NAME_PATTERN, type DurableFiles } from '../durable/durable-files.ts';
 import { SerialQueue } from '../durable/serial-queue.ts';
+import { infoToWrite, infoWrappedAnew, type ArchiveInfoDependencies } from './archive-info.ts';
 import { ArchivePair } from './archive-pair.ts';
 import { Bootbank, plaintextBytes, sealDocuments, type SealedArchive } from './bootbank.ts';
+import { ChangeBatches, merged, wipeUnless, type DocumentChanges } from './document-changes.ts';
 import type { EncryptionInfo } from './encryption-info.ts';
 import { MAXIMUM_PLAINTEXT_BYTES } from './envelope.ts';
 import {
   createRecoveryKey,
   hasRecovery,
   recoveryIdOf,
-  recoveryFieldsOf,
   recoveryKeyOf,
-  wrapForRecovery,
   type RecoveryKey,
 } from './recovery-wrapping.ts';
 import { isObfuscation, RootKey, type KeyWrapping } from './root-key.ts';
@@ -37,11 +37,6 @@ export interface RotateOptions {
   readonly prepare?: () => Promise<() => void>;
 }
 
-interface Batch {
-  readonly changes: Map<string, Buffer | undefined>;
-  readonly written: Promise<void>;
-}
-
 /**
  * Named documents, kept together in the encrypted archive of bootbank/state.tgz. An archive that cannot be opened is
  * refused: it has no documents, takes no changes, and its file is left as it is, while the program goes on.
@@ -52,11 +47,11 @@ export class StateArchive {
   readonly #wrappings: readonly KeyWrapping[];
   readonly #pair: ArchivePair;
   readonly #queue = new SerialQueue();
+  readonly #batches: ChangeBatches;
   #documents = new Map<string, Buffer>();
   #key: RootKey | undefined;
   #wrapping: KeyWrapping;
   #onDisk: SealedArchive | undefined;
-  #next: Batch | undefined;
   #refused: EntropyError | undefined;
 
   private constructor(options: StateArchiveOptions, dependencies: StateArchiveDependencies) {
@@ -65,6 +60,7 @@ export class StateArchive {
     this.#wrapping = this.#wrappingOf(options.mode);
     this.#bootbank = new Bootbank(dependencies);
     this.#pair = new ArchivePair({ ...dependencies, bootbank: this.#bootbank });
+    this.#batches = new ChangeBatches({ queue: this.#queue, write: (changes) => this.#write(changes) });
   }
 
   /** Opens the archive, or begins a new one, which is on disk from the first save on. See `refused`. */
@@ -185,8 +181,7 @@ export class StateArchive {
   }
 
   async #rewrap(key: RootKey): Promise<void> {
-    const fields = [...(await this.#wrapping.wrap(key)), ...this.#recoveryFields(key)];
-    const info = { mode: this.mode, keyId: key.id, fields: new Map(fields) };
+    const info = await infoWrappedAnew(key, this.#onDisk?.info, this.#sealing);
     await this.#writeUnder(key, info);
     await this.#pair.settle(info, this.#wrapping);
   }
@@ -243,27 +238,16 @@ export class StateArchive {
 
   #stage(change: (changes: Map<string, Buffer | undefined>) => void): Promise<void> {
     if (this.#refused !== undefined) return Promise.reject(this.#refused);
-    this.#next ??= this.#beginBatch();
-    change(this.#next.changes);
-    return this.#next.written;
+    return this.#batches.stage(change);
   }
 
-  #beginBatch(): Batch {
-    const changes = new Map<string, Buffer | undefined>();
-    const written = this.#queue.run(() => {
-      this.#next = undefined;
-      return this.#write(changes);
-    });
-    return { changes, written };
-  }
-
-  async #write(changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
+  async #write(changes: DocumentChanges): Promise<void> {
     const before = this.#documents;
     const after = merged(before, changes);
     const isFirst = this.#onDisk === undefined;
     try {
       const sealed = await this.#seal(after);
-      await this.#replace(sealed);
+      await this.#pair.replace(sealed, this.#onDisk);
       this.#onDisk = sealed;
       this.#documents = after;
       wipeUnless(before, after);
@@ -279,37 +263,23 @@ export class StateArchive {
     if (plaintextBytes([...documents.values()].map(({ length }) => length)) > MAXIMUM_PLAINTEXT_BYTES) {
       throw new RangeError('the documents are more than the archive holds');
     }
-    return { info: await this.#info(key), envelope: await sealDocuments(documents, key, this.#random) };
-  }
-
-  /** What is on disk stays, so that no mode wraps at each write; an archive made before there were recovery keys gets one. */
-  async #info(key: RootKey): Promise<EncryptionInfo> {
-    const info = this.#onDisk?.info;
-    if (info !== undefined && hasRecovery(info)) return info;
-    const fields = [...(info?.fields ?? (await this.#wrapping.wrap(key))), ...this.#recoveryFields(key)];
-    return { mode: this.mode, keyId: key.id, fields: new Map(fields) };
-  }
-
-  #recoveryFields(key: RootKey): ReadonlyMap<string, string> {
-    const info = this.#onDisk?.info;
-    if (info !== undefined && hasRecovery(info)) return recoveryFieldsOf(info);
-    const recovery = createRecoveryKey(this.#random);
-    try {
-      return wrapForRecovery(key, recovery, this.#random);
-    } finally {
-      wipe(recovery.secret);
-    }
+    const info = await infoToWrite(key, this.#onDisk?.info, this.#sealing);
+    return { info, envelope: await sealDocuments(documents, key, this.#random) };
   }
 
   async #writeUnder(key: RootKey, info: EncryptionInfo): Promise<void> {
     const onDisk = this.#onDisk;
     if (onDisk === undefined) {
       const first = { info, envelope: await sealDocuments(this.#documents, key, this.#random) };
-      await this.#replace(first);
+      await this.#pair.replace(first, onDisk);
       this.#onDisk = first;
     } else {
       this.#onDisk = await this.#pair.rewrite(this.#documents, key, info, onDisk);
     }
+  }
+
+  get #sealing(): ArchiveInfoDependencies {
+    return { wrapping: this.#wrapping, random: this.#random };
   }
 
   #openKey(): RootKey {
@@ -323,34 +293,4 @@ export class StateArchive {
     if (wrapping === undefined) throw new RangeError(`no wrapping for mode ${mode}`);
     return wrapping;
   }
-
-  /** A save that failed at its last step may be in place all the same; what is in force is put back, if it can be. */
-  async #replace(sealed: SealedArchive): Promise<void> {
-    try {
-      await this.#bootbank.save(sealed);
-    } catch (error) {
-      const undone =
-        this.#onDisk === undefined ? this.#bootbank.discard() : this.#bootbank.restore(this.#onDisk);
-      await undone.catch(() => undefined);
-      throw error;
-    }
-  }
-}
-
-function merged(
-  before: Map<string, Buffer>,
-  changes: ReadonlyMap<string, Buffer | undefined>,
-): Map<string, Buffer> {
-  const after = new Map(before);
-  for (const [name, bytes] of changes) {
-    if (bytes === undefined) after.delete(name);
-    else after.set(name, bytes);
-  }
-  return after;
-}
-
-/** Wipes the documents that the other set does not hold. */
-function wipeUnless(documents: Map<string, Buffer>, kept: Map<string, Buffer>): void {
-  const keptBuffers = new Set(kept.values());
-  for (const bytes of documents.values()) if (!keptBuffers.has(bytes)) wipe(bytes);
 }

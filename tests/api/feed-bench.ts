@@ -1,23 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { WebSocket } from 'ws';
 import { FEED_SERVER_DEFAULTS, FeedServer, type FeedServerOptions } from '../../src/api/feed-server.ts';
 import { TcpListener } from '../../src/api/tcp-listener.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { Counters } from '../../src/base/counters.ts';
 import { EventBus } from '../../src/base/events.ts';
-import {
-  EMPTY_PAYLOAD,
-  FEEDER_FRAMES,
-  readHostFrame,
-  type HostFrame,
-} from '../../src/protocol/frame-payloads.ts';
-import { FeederHandshake, type FeedSession } from '../../src/protocol/handshake.ts';
-import type { Hello, Welcome } from '../../src/protocol/handshake-messages.ts';
-import { FEED_PATH, FEED_SUBPROTOCOL } from '../../src/protocol/limits.ts';
-import { publicBytesOf } from '../../src/protocol/raw-keys.ts';
-import { parseReceipt, type Receipt } from '../../src/protocol/receipt.ts';
+import { FEED_PATH } from '../../src/protocol/limits.ts';
 import { FeederAdmission, type FeederAdmissionOptions } from '../../src/service/feeder-admission.ts';
 import { FeederRegistry } from '../../src/service/feeder-registry.ts';
 import { Enrolment } from '../../src/state/enrolment.ts';
@@ -26,14 +15,15 @@ import { NoneWrapping } from '../../src/state/root-key.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { seededSource } from '../fakes/seeded-stream.ts';
 import { FakeFeedPort, FakeMarks, FakeSeen } from '../service/feed-fakes.ts';
 import { fakeRoutes } from './credentials-fake.ts';
 import { silentLog } from './fake-control-service.ts';
+import { FeedClient, random } from './feed-bench-client.ts';
 
 /** A whole feed server on a loopback port: real sockets and codecs, a fake engine behind it, and time that stands still. */
 
-export const random = seededSource('feed bench');
+/** Who changes feeders at the host. */
+export const PEER = { name: 'uid 0', access: 'change' } as const;
 
 export const NOISE: FeederTerms = {
   class: 'noise',
@@ -135,7 +125,14 @@ export class FeedBench {
     return client;
   }
 
-  /** A client that has its welcome and its first grant. */
+  /** A client of a feeder that is enrolled here, with its welcome and its first grant. */
+  async proven(name = 'hsm-1'): Promise<FeedClient> {
+    const client = await this.connected(name, await this.enroll(name));
+    await client.granted();
+    return client;
+  }
+
+  /** A client that has its welcome. */
   async connected(name: string, key: Uint8Array): Promise<FeedClient> {
     const client = this.client(name, key);
     await client.handshake();
@@ -162,124 +159,4 @@ interface Made {
   admission: FeederAdmission;
   server: FeedServer;
   listener: TcpListener;
-}
-
-interface Closed {
-  readonly code: number;
-  readonly reason: string;
-}
-
-/** A feeder that does what it is told, right or wrong. */
-export class FeedClient {
-  readonly socket: WebSocket;
-  readonly closed: Promise<Closed>;
-  readonly texts: Buffer[] = [];
-  /** Binary messages as they came. */
-  readonly raw: Buffer[] = [];
-  readonly frames: HostFrame[] = [];
-  readonly hellos: Hello[] = [];
-  session: FeedSession | undefined;
-  welcome: Welcome | undefined;
-  readonly #bench: FeedBench;
-  readonly #name: string;
-  readonly #key: Uint8Array;
-  #changed: () => void = () => undefined;
-
-  constructor(
-    bench: FeedBench,
-    name: string,
-    key: Uint8Array,
-    options: { headers?: Record<string, string> } = {},
-  ) {
-    this.#bench = bench;
-    this.#name = name;
-    this.#key = key;
-    this.socket = new WebSocket(bench.url, FEED_SUBPROTOCOL, { perMessageDeflate: false, ...options });
-    this.closed = new Promise((resolve) => {
-      this.socket.on('close', (code, reason) => {
-        resolve({ code, reason: reason.toString() });
-        this.#changed();
-      });
-    });
-    this.socket.on('error', () => undefined);
-    this.socket.on('message', (data: Buffer, isBinary) => {
-      if (isBinary) this.#open(data);
-      else this.texts.push(data);
-      this.#changed();
-    });
-  }
-
-  async hello(): Promise<Buffer> {
-    await this.until(() => this.texts.length > 0);
-    return this.texts[0]!;
-  }
-
-  /** Proves the key; `alter` changes the proof message on its way. */
-  async handshake(alter: (proof: Buffer) => Buffer = (proof) => proof): Promise<void> {
-    const { host, receiptKey } = await this.#bench.admission.identity();
-    const shake = new FeederHandshake(
-      { feeder: this.#name, key: this.#key, host, receiptKey: publicBytesOf(receiptKey) },
-      { random },
-    );
-    const { hello, proof } = shake.answer(await this.hello());
-    this.hellos.push(hello);
-    this.socket.send(alter(proof).toString('latin1'));
-    await this.until(() => this.texts.length > 1);
-    if (this.texts.length < 2) throw new Error(`closed before the welcome: ${(await this.closed).reason}`);
-    const { welcome, session } = shake.finish(this.texts[1]!);
-    this.welcome = welcome;
-    this.session = session;
-    for (const message of this.raw.splice(0)) this.#open(message);
-  }
-
-  /** Sends a frame of entropy and gives the message as sent. */
-  send(payload: Uint8Array, type: number = FEEDER_FRAMES.data): Buffer {
-    const message = this.session!.sealer.seal(type, payload);
-    this.socket.send(message);
-    return message;
-  }
-
-  ping(): void {
-    this.send(EMPTY_PAYLOAD, FEEDER_FRAMES.ping);
-  }
-
-  of<K extends HostFrame['kind']>(kind: K): Extract<HostFrame, { kind: K }>[] {
-    return this.frames.filter((frame): frame is Extract<HostFrame, { kind: K }> => frame.kind === kind);
-  }
-
-  get receipts(): Receipt[] {
-    return this.of('receipt').map(({ record }) => parseReceipt(record));
-  }
-
-  async receipt(count = 1): Promise<Receipt[]> {
-    await this.until(() => this.of('receipt').length >= count);
-    return this.receipts;
-  }
-
-  async granted(count = 1): Promise<HostFrame[]> {
-    await this.until(() => this.of('grant').length >= count);
-    return this.of('grant');
-  }
-
-  /** Waits until something holds, or the connection is gone. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds() && this.socket.readyState !== WebSocket.CLOSED) {
-      await new Promise<void>((resolve) => (this.#changed = resolve));
-    }
-  }
-
-  #open(message: Buffer): void {
-    if (this.session === undefined) this.raw.push(message);
-    else this.frames.push(readHostFrame(this.session.opener.open(message)));
-  }
-}
-
-let payloads = 0;
-
-/** Entropy that never came before. */
-export function fresh(lengthBytes: number): Uint8Array {
-  const bytes = new Uint8Array(lengthBytes);
-  random(bytes);
-  bytes[0] = payloads++ & 0xff;
-  return bytes;
 }

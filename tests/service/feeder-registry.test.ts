@@ -5,7 +5,8 @@ import type { Peer } from '../../src/contract/control-service.ts';
 import type { FeederEnrolment } from '../../src/contract/feeders.ts';
 import { parseEnrolment } from '../../src/protocol/enrolment-file.ts';
 import { settle } from '../fakes/fake-clock.ts';
-import { FeedBench, fresh } from '../api/feed-bench.ts';
+import { fresh } from '../api/feed-bench-client.ts';
+import { FeedBench } from '../api/feed-bench.ts';
 import { rejectsWith } from '../rejects.ts';
 
 /** What operators do with feeders, and what connected ones feel of it. */

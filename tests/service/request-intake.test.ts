@@ -8,7 +8,8 @@ import { ReceiptVerifier } from '../../src/protocol/receipt-verifier.ts';
 import { publicBytesOf } from '../../src/protocol/raw-keys.ts';
 import { RequestIntake } from '../../src/service/request-intake.ts';
 import { RequestSessions } from '../../src/service/request-sessions.ts';
-import { FeedBench, NOISE, random } from '../api/feed-bench.ts';
+import { random } from '../api/feed-bench-client.ts';
+import { FeedBench, NOISE } from '../api/feed-bench.ts';
 import { rejectsWith } from '../rejects.ts';
 
 /** Entropy by requests, over the whole admission of the feed with a fake engine. */

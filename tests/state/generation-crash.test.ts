@@ -17,9 +17,7 @@ import {
 import type { SimulatedDisk } from '../durable/simulated-disk.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { COUNTER, openArchive, openLife, type Life } from './generation-fixture.ts';
-
-const CURRENT = 'bootbank/state.tgz';
-const PREVIOUS = 'bootbank/state.previous.tgz';
+import { CURRENT, PREVIOUS } from './state-archive-fixture.ts';
 
 type Mark = (name: string) => void;
 const TAGS = [1, 2, 3];

@@ -14,6 +14,7 @@ import {
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { COUNTER, modesOf, openArchive, openLife, type Life } from './generation-fixture.ts';
+import { CURRENT, PREVIOUS } from './state-archive-fixture.ts';
 
 /**
  * The life of a state in the crash simulator, with what the TPM counts as operations among those of the disk: backup, `encryption set`,
@@ -21,8 +22,6 @@ import { COUNTER, modesOf, openArchive, openLife, type Life } from './generation
  * opens all that was stored and nothing that was spent.
  */
 
-const CURRENT = 'bootbank/state.tgz';
-const PREVIOUS = 'bootbank/state.previous.tgz';
 const TAGS = [1, 2, 3];
 type Mark = (name: string) => void;
 

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EntropyError, isEntropyError } from '../../src/base/errors.ts';
 import { replaceFile } from '../../src/durable/atomic-file.ts';
-import { readWhole, type DurableFiles } from '../../src/durable/durable-files.ts';
+import type { DurableFiles } from '../../src/durable/durable-files.ts';
 import { Bootbank } from '../../src/state/bootbank.ts';
 import {
   encodeEncryptionInfo,
@@ -21,9 +21,8 @@ import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
+import { bytesOf, CURRENT, PREVIOUS } from './state-archive-fixture.ts';
 
-const CURRENT = 'bootbank/state.tgz';
-const PREVIOUS = 'bootbank/state.previous.tgz';
 const random = seededSource();
 const clock = new FakeClock();
 const none = new NoneWrapping({ random });
@@ -48,10 +47,6 @@ function openOn(files: DurableFiles, ...wrappings: readonly KeyWrapping[]): Prom
 
 function textOf(archive: StateArchive, name = 'config.json'): string | undefined {
   return archive.document(name)?.toString();
-}
-
-async function bytesOf(files: DurableFiles, path = CURRENT): Promise<Buffer> {
-  return (await readWhole(files, path, 1 << 25)) ?? Buffer.alloc(0);
 }
 
 /** Two versions of a configuration, written on the first machine, and the recovery key of both. */

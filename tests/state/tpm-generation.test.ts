@@ -18,12 +18,11 @@ import { rejectsWith } from '../rejects.ts';
 import { testWhen } from '../requirements.ts';
 import { hasSwtpm, SoftwareTpm } from '../tpm/software-tpm.ts';
 import { openLife } from './generation-fixture.ts';
+import { CURRENT, PREVIOUS } from './state-archive-fixture.ts';
 
 /** Generations counted by a real TPM, in software. */
 
 const SUBJECT = '/state';
-const CURRENT = 'bootbank/state.tgz';
-const PREVIOUS = 'bootbank/state.previous.tgz';
 const random = (target: Uint8Array): void => void randomFillSync(target);
 
 async function withTpm(

@@ -5,7 +5,8 @@ import { SOURCE_BITS, type GateReason, type SourceName } from '../base/names.ts'
 import type { Mixer } from '../mixer/mixer.ts';
 import type { NoiseSource } from '../sources/noise-source.ts';
 import type { SampleTap } from '../sources/sample-tap.ts';
-import { MonitoredSource, PIECE_LIMIT_BYTES } from './monitored-source.ts';
+import { MonitoredSource } from './monitored-source.ts';
+import { PIECE_LIMIT_BYTES } from './sample-reader.ts';
 
 export interface CollectorDependencies {
   readonly sources: readonly NoiseSource[];

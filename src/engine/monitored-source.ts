@@ -1,4 +1,3 @@
-import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { messageOf } from '../base/errors.ts';
@@ -12,21 +11,15 @@ import { someHalvesDiffer } from '../health/startup-check.ts';
 import type { Mixer, SourceSlot } from '../mixer/mixer.ts';
 import { bytesPerBlock, creditRateUnits, TEST_BITS_PER_BYTE } from '../policy/credit.ts';
 import { isInMask } from '../policy/source-mask.ts';
-import { NOTHING_READ, type NoiseSource, type SampleRead } from '../sources/noise-source.ts';
+import type { NoiseSource } from '../sources/noise-source.ts';
 import type { SampleTap } from '../sources/sample-tap.ts';
-import { Pace } from './pace.ts';
+import { PIECE_LIMIT_BYTES, SampleReader } from './sample-reader.ts';
 
 /** SP 800-90B 4.3 item 4 wants at least 1,024 consecutive samples. */
 const STARTUP_SAMPLES = 1024;
 
-/** Two reads of a gathering source further apart than this say nothing of its pace: its buffer was full in between. */
-const PACE_WINDOW_MS = 2000;
-
 /** Told of RDRAND while bit 4 is in the mask. */
 const UNCREDITED_BESIDE_RDSEED = 'one noise source with RDSEED, which is credited';
-
-/** Largest piece handled at once, in bytes: the mixer's input segment. */
-export const PIECE_LIMIT_BYTES = 65_536;
 
 export interface MonitoredSourceDependencies {
   readonly source: NoiseSource;
@@ -51,12 +44,8 @@ export class MonitoredSource {
   readonly #slot: SourceSlot;
   readonly #tests: SourceTests;
   readonly #mixer: Mixer;
-  readonly #tap: SampleTap;
-  readonly #clock: Clock;
   readonly #counters: Counters;
-  readonly #scratch: Uint8Array;
-  readonly #pace: Pace;
-  #lastReadMs = -Infinity;
+  readonly #reader: SampleReader;
   #testedBytes = 0;
   #creditedUnits = 0;
   /** Whether a word of this start-up test had different halves; symbols of a byte have none. */
@@ -67,12 +56,19 @@ export class MonitoredSource {
     const { source, mixer, clock, events } = dependencies;
     this.source = source;
     this.#mixer = mixer;
-    this.#tap = dependencies.tap;
-    this.#clock = clock;
     this.#counters = dependencies.counters;
-    this.#scratch = dependencies.scratch;
     this.#slot = SOURCE_NAMES.indexOf(source.name) as SourceSlot;
-    this.#pace = new Pace(source.expectedBytesPerSecond);
+    this.#reader = new SampleReader({
+      ...dependencies,
+      onFailed: (because) => {
+        this.#mixer.voidCredit(this.#slot);
+        this.state.fail(because);
+      },
+      onNothing: (empty) => {
+        if (empty !== undefined) this.state.stall(empty);
+        else this.state.gaveNothing();
+      },
+    });
     this.#tests =
       source.testedBefore === true
         ? TESTED_BEFORE
@@ -151,7 +147,7 @@ export class MonitoredSource {
     const failuresBefore = this.state.failures.intermittent;
     while (this.state.inStartup && this.state.failures.intermittent === failuresBefore) {
       const wantedBytes = this.state.startupSamplesLeft * this.source.sampleBytes;
-      const bytes = this.#withSamples(wantedBytes, (samples) => this.#testStartup(samples));
+      const bytes = this.#reader.withSamples(wantedBytes, (samples) => this.#testStartup(samples));
       if (bytes === 0) return;
     }
   }
@@ -161,7 +157,7 @@ export class MonitoredSource {
     this.advanceStartup();
     if (!this.state.healthy) return 0;
     const rateUnits = this.rateUnits;
-    return this.#withSamples(maximumBytes, (samples, read) => {
+    return this.#reader.withSamples(maximumBytes, (samples, read) => {
       const creditedBefore = this.#credit();
       const credit = { creditableBytes: read.creditableBytes, rateUnits };
       this.#judge(samples.length, this.#mixer.ingest(this.#slot, samples, credit));
@@ -178,7 +174,7 @@ export class MonitoredSource {
     const most = Math.min(blocks, Math.floor(PIECE_LIMIT_BYTES / this.bytesPerBlock));
     if (!this.state.healthy || !this.source.instant || most === 0) return 0;
     let made = 0;
-    this.#withSamples(most * this.bytesPerBlock, (samples) => {
+    this.#reader.withSamples(most * this.bytesPerBlock, (samples) => {
       const result = this.#mixer.condition(this.#slot, samples, this.bytesPerBlock, this.rateUnits, target);
       this.#judge(samples.length, result.verdict);
       made = result.blocks;
@@ -212,7 +208,7 @@ export class MonitoredSource {
   report(): SourceReport {
     const bitsPerByte = this.rateUnits / CREDIT_UNITS_PER_BIT;
     const gives = this.counts && this.state.name !== 'failed' && this.state.name !== 'stalled';
-    const bitsPerSecond = gives ? this.#pace.bytesPerSecond * bitsPerByte : 0;
+    const bitsPerSecond = gives ? this.#reader.bytesPerSecond * bitsPerByte : 0;
     const failures = this.state.failures;
     return {
       name: this.source.name,
@@ -256,50 +252,6 @@ export class MonitoredSource {
     return UNCREDITED_BESIDE_RDSEED;
   }
 
-  /** Reads into the scratch, hands over what came, and wipes it whatever happens. Returns the bytes read. */
-  #withSamples(maximumBytes: number, use: (samples: Uint8Array, read: SampleRead) => void): number {
-    const target = this.#scratch.subarray(
-      0,
-      Math.min(wholeSamples(maximumBytes, this.source), PIECE_LIMIT_BYTES),
-    );
-    try {
-      const read = this.#read(target);
-      if (read.failure !== '') {
-        this.#mixer.voidCredit(this.#slot);
-        this.state.fail(read.failure);
-        return 0;
-      }
-      if (read.bytes === 0) {
-        if (read.empty !== undefined) this.state.stall(read.empty);
-        else this.state.gaveNothing();
-        return 0;
-      }
-      const samples = target.subarray(0, read.bytes);
-      this.#tap.pass(this.source.name, samples);
-      use(samples, read);
-      return read.bytes;
-    } finally {
-      wipe(target);
-    }
-  }
-
-  #read(target: Uint8Array): SampleRead {
-    const beforeMs = this.#clock.monotonicMs();
-    const sinceMs = beforeMs - this.#lastReadMs;
-    this.#lastReadMs = beforeMs;
-    let read: SampleRead;
-    try {
-      read = this.source.read(target);
-    } catch (error) {
-      this.#counters.add('ingest.faults');
-      return { ...NOTHING_READ, failure: `the source threw: ${messageOf(error)}` };
-    }
-    if (read.bytes < target.length && this.source.instant) this.#counters.add('ingest.faults');
-    if (this.source.instant) this.#pace.observe(read.creditableBytes, this.#clock.monotonicMs() - beforeMs);
-    else if (sinceMs <= PACE_WINDOW_MS) this.#pace.observe(read.creditableBytes, sinceMs);
-    return read;
-  }
-
   /** A failure here is a failure: what the source was credited since the last block is void, as it is in `contribute`. */
   #testStartup(samples: Uint8Array): void {
     const samplesLeft = this.state.startupSamplesLeft;
@@ -326,9 +278,4 @@ export class MonitoredSource {
   #credit(): number {
     return this.#mixer.creditUnits()[this.#slot];
   }
-}
-
-/** The longest run of whole samples in so many bytes. */
-function wholeSamples(bytes: number, source: NoiseSource): number {
-  return Math.ceil(bytes / source.sampleBytes) * source.sampleBytes;
 }

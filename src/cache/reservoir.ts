@@ -1,4 +1,3 @@
-import { wipe } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import type { EventSink } from '../base/events.ts';
@@ -6,18 +5,15 @@ import type { CacheLevel } from '../base/names.ts';
 import { CREDIT_UNITS_PER_BIT } from '../base/units.ts';
 import type { ExternalCacheReport } from '../contract/external.ts';
 import type { CacheFill } from '../policy/levels.ts';
+import { CacheResize } from './cache-resize.ts';
 import { CacheWatch } from './cache-watch.ts';
 import { MemoryCache } from './memory-cache.ts';
+import { MemoryRefill } from './memory-refill.ts';
 import { MemoryTier } from './memory-tier.ts';
-import { INSTALL_SEED_FEEDER, type Origin, type Portion } from './origin.ts';
+import { INSTALL_SEED_FEEDER, type Origin } from './origin.ts';
 import type { CacheSizes, Drawn, PreparedSizes, Received, ReservoirOptions } from './reservoir-types.ts';
 import { RoomNotice, type RoomListener } from './room-notice.ts';
-import {
-  PORTION_COST_BYTES,
-  SEGMENT_BYTES,
-  storageReserveBytes,
-  type SegmentStore,
-} from './segment-store.ts';
+import { PORTION_COST_BYTES, type SegmentStore } from './segment-store.ts';
 import { StorageTier } from './storage-tier.ts';
 
 export type * from './reservoir-types.ts';
@@ -39,9 +35,6 @@ const NOTHING_DRAWN: Drawn = { bytes: 0, rateUnits: 0, receivedMs: 0 };
  * it falls below the low watermark a refill lifts it just above, segment by segment. The level is judged after a refill.
  *
  * The install seed's segments are opened before all others, and while there are any, frames go to storage: so the seed is used first.
- *
- * A segment's bytes are in memory alone once it is opened, so never more than ceil(watermark / 16 KiB) + 1 of them are: a
- * crash loses those, and nothing else that was stored.
  */
 export class Reservoir {
   readonly #clock: Clock;
@@ -50,15 +43,12 @@ export class Reservoir {
   readonly #memory: MemoryTier;
   readonly #storage: StorageTier;
   readonly #watch: CacheWatch;
+  readonly #refill: MemoryRefill;
+  readonly #resize: CacheResize;
   readonly #roomNotice: RoomNotice;
   #phase: 'new' | 'running' | 'stopped' = 'new';
-  #refill: Promise<void> | undefined;
-  /** Committed while a segment was on its way: put in force when that has come. */
-  #newSizes: CacheSizes | undefined;
   /** The caches changed while a segment was on its way. */
   #rebaseLater = false;
-  /** The segment on its way is the install seed's. */
-  #openingSeed = false;
   #toldSeedUsed = false;
   #stopping: Promise<void> | undefined;
 
@@ -72,13 +62,33 @@ export class Reservoir {
     const cache = new MemoryCache({ sizeBytes: memoryBytes }, lock === undefined ? {} : { lock });
     this.#memory = new MemoryTier(cache);
     this.#storage = new StorageTier({ store: storage, clock, changed: () => this.#changed() });
+    this.#refill = new MemoryRefill({
+      memory: this.#memory,
+      storage: this.#storage,
+      watermarkBytes: () => this.#watch.watermarkBytes,
+      onOpened: () => {
+        if (this.#phase !== 'stopped') this.#resize.settle();
+      },
+      onEnd: () => {
+        if (this.#rebaseLater) this.#rebase();
+        else this.#changed();
+      },
+    });
+    this.#resize = new CacheResize({
+      memory: this.#memory,
+      storage: this.#storage,
+      watch: this.#watch,
+      events,
+      counters,
+      onResized: () => this.#rebase(),
+    });
     this.#roomNotice = new RoomNotice({ clock });
   }
 
   /** The first refill, from what earlier processes stored; the level it leads to is where it begins, and no event. */
   async start(): Promise<void> {
     this.#changed();
-    await this.#refill;
+    await this.#refill.underWay;
     if (this.#phase !== 'new') return;
     this.#phase = 'running';
     this.#watch.begin(this.#fill());
@@ -121,7 +131,7 @@ export class Reservoir {
   }
 
   get refilling(): boolean {
-    return this.#refill !== undefined;
+    return this.#refill.underWay !== undefined;
   }
 
   /** Calls back when there is more room than before: at once when there was none, and at most every 50 ms. */
@@ -173,20 +183,8 @@ export class Reservoir {
   }
 
   /** Reserves what other sizes need on disk. @throws EntropyError state-unwritable: everything stays as it was */
-  async prepareSizes(sizes: CacheSizes): Promise<PreparedSizes> {
-    const { storageBytes, memoryBytes } = sizes;
-    const prepared = await this.#storage.prepareSize({
-      capacityBytes: storageBytes,
-      reserveBytes: storageReserveBytes(memoryBytes),
-    });
-    return {
-      commit: () => {
-        prepared.commit();
-        this.#newSizes = sizes;
-        if (!this.#memory.opening) this.#resize();
-      },
-      abort: () => prepared.abort(),
-    };
+  prepareSizes(sizes: CacheSizes): Promise<PreparedSizes> {
+    return this.#resize.prepare(sizes);
   }
 
   /** Segments whose keys were destroyed since the key-encryption key came into force. */
@@ -225,9 +223,10 @@ export class Reservoir {
 
   async #stop(): Promise<void> {
     this.#phase = 'stopped';
+    this.#refill.stop();
     this.#roomNotice.stop();
     try {
-      await this.#refill;
+      await this.#refill.underWay;
       await this.#storage.stop();
       const heldBytes = this.#memory.bytes;
       const keptBytes = await this.#storage.keep(this.#memory.drain());
@@ -241,10 +240,10 @@ export class Reservoir {
   /** After every change: refills what fell low, judges what a refill cannot lift, and tells who waits for room. */
   #changed(): void {
     if (this.#phase === 'stopped') return;
-    if (this.#mayRefill()) this.#refill ??= this.#refillMemory();
+    this.#refill.beginIfLow();
     if (this.#phase === 'new') return;
     // Not while segments are on their way: they are counted nowhere then.
-    if (this.#refill === undefined) this.#watch.judge(this.#fill(), this.creditedUnits);
+    if (!this.refilling) this.#watch.judge(this.#fill(), this.creditedUnits);
     this.#roomNotice.update(this.roomBytes);
   }
 
@@ -256,37 +255,16 @@ export class Reservoir {
   /** Told once: from then on the seed is never looked for again. */
   #lookForEndOfSeed(): void {
     if (this.#toldSeedUsed || this.#storage.seedBytes !== 0) return;
-    if (this.#openingSeed || this.#seedBytes > 0) return;
+    if (this.#refill.openingSeed || this.#seedBytes > 0) return;
     this.#toldSeedUsed = true;
     this.#events.emit('install.seed.used');
   }
 
   /** Room for frames: memory takes no more than the next orderly stop could store, and none before the install seed. */
   get #memoryRoomBytes(): number {
-    if (this.#openingSeed || this.#storage.seedComesFirst) return 0;
+    if (this.#refill.openingSeed || this.#storage.seedComesFirst) return 0;
     const stoppableBytes = this.#storage.stopRoomBytes - this.#memory.stopBytes - PORTION_COST_BYTES;
     return Math.max(0, Math.min(this.#memory.roomBytes, stoppableBytes));
-  }
-
-  #mayRefill(): boolean {
-    if (this.#phase === 'stopped' || !this.#storage.openable) return false;
-    const { watermarkBytes } = this.#watch;
-    const bound = Math.ceil(watermarkBytes / SEGMENT_BYTES) + 1;
-    return this.#memory.bytes < watermarkBytes && this.#memory.mayOpen(bound);
-  }
-
-  async #refillMemory(): Promise<void> {
-    while (this.#mayRefill()) {
-      this.#memory.beginOpening();
-      this.#openingSeed = this.#storage.seedComesFirst;
-      const portions = await this.#storage.open();
-      this.#memory.opened(portions ?? []);
-      this.#openingSeed = false;
-      if (this.#newSizes !== undefined && this.#phase !== 'stopped') this.#resize();
-    }
-    this.#refill = undefined;
-    if (this.#rebaseLater) this.#rebase();
-    else this.#changed();
   }
 
   #fill(): CacheFill {
@@ -300,26 +278,9 @@ export class Reservoir {
     };
   }
 
-  #resize(): void {
-    if (this.#newSizes === undefined) return;
-    const { memoryBytes, lowWatermarkPercent, storageBytes } = this.#newSizes;
-    this.#newSizes = undefined;
-    const displaced = this.#memory.resize({ sizeBytes: memoryBytes });
-    this.#watch.reconfigure({ memorySizeBytes: memoryBytes, lowWatermarkPercent });
-    for (const portion of displaced) void this.#displace(portion);
-    this.#events.emit('cache.resized', { memoryBytes, lowWatermarkPercent, storageBytes });
-    this.#rebase();
-  }
-
-  async #displace({ bytes, origin }: Portion): Promise<void> {
-    const { storedBytes } = await this.#storage.append(bytes, origin);
-    this.#counters.add('cache.bytes.destroyed', bytes.length - storedBytes);
-    wipe(bytes);
-  }
-
   /** Only when no segment is on its way, or the reserve would leave out what is in it. */
   #rebase(): void {
-    this.#rebaseLater = this.#refill !== undefined;
+    this.#rebaseLater = this.refilling;
     if (!this.#rebaseLater) this.#watch.rebase(this.creditedUnits);
     this.#changed();
   }

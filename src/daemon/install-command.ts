@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { wipe } from '../base/bytes.ts';
 import { SystemClock } from '../base/clock.ts';
 import { Counters } from '../base/counters.ts';
 import { EntropyError, messageOf } from '../base/errors.ts';
@@ -18,12 +19,14 @@ import {
 import type { Kickstart } from '../install/kickstart.ts';
 import { readKickstartFile, type KickstartFile } from '../install/kickstart-file.ts';
 import { sourcesIn } from '../policy/source-mask.ts';
+import { ARCHIVE_PATH } from '../state/bootbank.ts';
 import { ConfigStore } from '../state/config-store.ts';
 import type { InstallSeedRecord } from '../state/install-record.ts';
 import { withDoorTests } from './door-tests.ts';
 import { leaveModeToFirstStart } from './first-mode.ts';
 import { INSTALL_FILE } from './install-file.ts';
 import { Installation as InstalledFiles } from '../state/installation.ts';
+import { PASSPHRASE_CREDENTIAL, readPassphrase, type PassphrasePlace } from './passphrase-place.ts';
 import { WITHOUT_SEALING } from './state-encryption.ts';
 import { openStore } from './state-directory.ts';
 
@@ -33,6 +36,8 @@ export interface InstallCommand {
   /** Credit of the seed's bytes, in 1/1024 bit. */
   readonly rateUnits: number;
   readonly dryRun: boolean;
+  /** Joined into the archive of the new state. */
+  readonly passphrase: PassphrasePlace | undefined;
 }
 
 const MAXIMUM_RATE_UNITS = 8192;
@@ -42,6 +47,8 @@ const SILENT: EventSink = { emit: () => undefined };
 export interface InstallDefaults {
   /** The daemon's, with the configuration file that is named, or the one that is there. */
   readonly stateDirectory: (config: string | undefined) => string;
+  /** The file that is named, or the credential that is there. */
+  readonly passphrase: (file: string | undefined) => PassphrasePlace | undefined;
 }
 
 /** The words behind `entropyd install`; undefined when they ask for help. @throws EntropyError usage, config-file-* */
@@ -60,6 +67,7 @@ export function parseInstallCommand(
     stateDirectory: values['state-dir'] ?? defaults.stateDirectory(values.config),
     rateUnits: rate === undefined ? DEFAULT_SEED_RATE_UNITS : unitsOf(rate),
     dryRun: values['dry-run'] === true,
+    passphrase: defaults.passphrase(values['passphrase-file']),
   };
 }
 
@@ -83,6 +91,9 @@ Options:
   --seed-rate=BITS
         What a byte of the seed is worth, from 1/1024 to 8 bits. Default 1: a seed that stands in an image is shared by all hosts made
         from it. Claim more only for a seed that a certified device made for this host alone.
+  --passphrase-file=FILE
+        A passphrase for the daemon's mode NONE, as its own option takes it: the state is protected by it from its first write on, and each
+        start needs it. Without the option: the systemd credential ${PASSPHRASE_CREDENTIAL}, if there is one.
   --help
 `;
 }
@@ -91,6 +102,7 @@ Options:
 export async function runInstall(command: InstallCommand, installationRoot: string): Promise<string> {
   const file = readKickstartFile({ path: command.kickstart });
   if (file === undefined) throw new EntropyError('input-failed', `there is no file ${command.kickstart}`);
+  if (command.passphrase !== undefined) wipe(readPassphrase(command.passphrase));
   const dryRun = command.dryRun || file.kickstart.dryRun;
   try {
     const installed = await installOrCheck(
@@ -109,7 +121,8 @@ async function installOrCheck(
   kickstart: Kickstart,
   built: string,
 ): Promise<Installed> {
-  const { dryRun, rateUnits } = command;
+  const { dryRun, rateUnits, passphrase } = command;
+  const isNew = !existsSync(path.join(command.stateDirectory, ARCHIVE_PATH));
   const clock = new SystemClock();
   return withDoorTests({ moduleDirectory: built }, async (test) => {
     // What is not there is new, and a dry run does not make it.
@@ -121,7 +134,11 @@ async function installOrCheck(
     try {
       const onStop = (close: () => Promise<void>): void => void closers.push(close);
       const store = await openStore(
-        { directory: command.stateDirectory, encryption: WITHOUT_SEALING },
+        {
+          directory: command.stateDirectory,
+          // With a passphrase a new archive is written when it is opened, and a dry run writes nothing.
+          encryption: { ...WITHOUT_SEALING, passphrase: dryRun && isNew ? undefined : passphrase },
+        },
         {
           hardware,
           random,
@@ -200,6 +217,7 @@ function unitsOf(text: string): number {
 
 type Values = Readonly<{
   kickstart?: string;
+  'passphrase-file'?: string;
   'state-dir'?: string;
   config?: string;
   'seed-rate'?: string;
@@ -215,6 +233,7 @@ function parsed(argv: readonly string[]): Values {
     'state-dir': string,
     config: string,
     'seed-rate': string,
+    'passphrase-file': string,
     'dry-run': boolean,
     help: { ...boolean, short: 'h' },
   } as const;

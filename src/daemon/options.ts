@@ -93,6 +93,7 @@ export function parseCommandLine(
       stateDirectory: (config) =>
         fileSettings(config === undefined ? {} : { config }, readFile)['state-dir'] ??
         stateDirectory(environment, uid),
+      passphrase: (file) => passphrasePlace(file, environment),
     });
     return command === undefined ? { kind: 'help', text: installHelpText() } : { kind: 'install', command };
   }

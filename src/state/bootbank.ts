@@ -32,7 +32,7 @@ export interface SealedPair {
 }
 
 const DIRECTORY = 'bootbank';
-const CURRENT = `${DIRECTORY}/state.tgz`;
+export const ARCHIVE_PATH = `${DIRECTORY}/state.tgz`;
 const PREVIOUS = `${DIRECTORY}/state.previous.tgz`;
 const ASIDE = `${DIRECTORY}/state.damaged.tgz`;
 const ENVELOPE_NAME = 'local.tgz.ve';
@@ -59,8 +59,8 @@ export class Bootbank {
    * while writing it, unless the disk cannot be written at all: then every save tells. Throws `state-damaged`, `state-version-newer`, `state-unreadable`.
    */
   async load(): Promise<SealedArchive | undefined> {
-    await removeLeftover(this.#files, CURRENT, PREVIOUS);
-    const archive = await this.#read(CURRENT);
+    await removeLeftover(this.#files, ARCHIVE_PATH, PREVIOUS);
+    const archive = await this.#read(ARCHIVE_PATH);
     if (archive === undefined) return undefined;
     this.#directoryReady = true;
     await this.#files.syncDirectory(DIRECTORY).catch(ignoreUnwritable);
@@ -76,12 +76,12 @@ export class Bootbank {
   async save(archive: SealedArchive): Promise<void> {
     if (!this.#directoryReady) await ensureDirectory(this.#files, DIRECTORY);
     this.#directoryReady = true;
-    await replaceFile(this.#files, CURRENT, await encode(archive), { keepPreviousAs: PREVIOUS });
+    await replaceFile(this.#files, ARCHIVE_PATH, await encode(archive), { keepPreviousAs: PREVIOUS });
   }
 
   /** Puts this archive back after a `save` failed that may have taken its place; the one kept before stays. */
   async restore(archive: SealedArchive): Promise<void> {
-    await replaceFile(this.#files, CURRENT, await encode(archive));
+    await replaceFile(this.#files, ARCHIVE_PATH, await encode(archive));
   }
 
   /**
@@ -105,7 +105,7 @@ export class Bootbank {
 
   /** Keeps the current archive, whatever is in it, as `state.damaged.tgz` beside what will replace it. */
   async setAside(): Promise<void> {
-    const bytes = await readWhole(this.#files, CURRENT, MAXIMUM_ASIDE_BYTES);
+    const bytes = await readWhole(this.#files, ARCHIVE_PATH, MAXIMUM_ASIDE_BYTES);
     if (bytes !== undefined) await replaceFile(this.#files, ASIDE, bytes);
   }
 
@@ -117,7 +117,7 @@ export class Bootbank {
 
   /** Takes away what the very first `save` may have left when it failed. */
   async discard(): Promise<void> {
-    await this.#files.remove(CURRENT);
+    await this.#files.remove(ARCHIVE_PATH);
     await this.#files.syncDirectory(DIRECTORY);
   }
 

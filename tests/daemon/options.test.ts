@@ -85,13 +85,19 @@ test('install: its own words, help and rate', () => {
     stateDirectory: '/var/lib/entropy-mixer',
     rateUnits: 1024,
     dryRun: false,
+    passphrase: undefined,
   };
   assert.equal(command('--kickstart', 'ks'), defaults);
+  assert.equal(command('--kickstart=ks', '--passphrase-file=secret'), {
+    ...defaults,
+    passphrase: { path: 'secret', isCredential: false },
+  });
   assert.equal(command('--kickstart=ks', '--dry-run', '--seed-rate=7.9999', '--state-dir=/tmp/s'), {
     kickstart: 'ks',
     stateDirectory: '/tmp/s',
     rateUnits: 8191,
     dryRun: true,
+    passphrase: undefined,
   });
   assert.equal(command('--kickstart=ks', '--config=conf'), { ...defaults, stateDirectory: '/named/there' });
   assert.is(command('--help'), 'help');

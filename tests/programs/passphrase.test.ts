@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
@@ -50,7 +50,11 @@ function maskOf(daemon: DaemonProcess): string {
 
 function recover(host: Host, key: string, ...args: readonly string[]) {
   const state = `--state-dir=${path.join(host.directory, 'daemon', 'state')}`;
-  const words = ['recover', `--recovery-key-file=${host.file('recovery-key', key)}`, state, ...args];
+  return entropyd('recover', `--recovery-key-file=${host.file('recovery-key', key)}`, state, ...args);
+}
+
+/** A run of it that ends by itself. */
+function entropyd(...words: readonly string[]) {
   const { status, stderr } = spawnSync(process.execPath, [path.join(ROOT, 'out', 'entropyd.js'), ...words], {
     encoding: 'utf8',
   });
@@ -137,6 +141,30 @@ test('a new state is joined from the first write on, by a systemd credential; an
     const daemon = new DaemonProcess({ environment, directory });
     assert.is((await daemon.ended).code, EXIT.permission);
     assert.match(daemon.output, /key-file-exposed/);
+  });
+});
+
+test('a scripted install joins it too: what is installed opens with it alone; a dry run writes nothing', async () => {
+  await withHost(async (host) => {
+    const passphrase = `--passphrase-file=${host.file('passphrase', 'correct horse\n')}`;
+    const state = path.join(host.directory, 'daemon', 'state');
+    mkdirSync(state, { recursive: true });
+    const kickstart = `--kickstart=${host.file('ks.cfg', 'entropy --sources=4\n')}`;
+    const install = ['install', kickstart, `--state-dir=${state}`];
+    const short = entropyd(...install, `--passphrase-file=${host.file('short', 'short')}`, '--dry-run');
+    assert.equal(
+      [short.status, short.stderr.includes('passphrase-refused')],
+      [EXIT.usage, true],
+      short.stderr,
+    );
+    assert.is(entropyd(...install, passphrase, '--dry-run').status, 0);
+    assert.not.ok(existsSync(path.join(state, 'bootbank')), 'nothing was written');
+    const installed = entropyd(...install, passphrase);
+    assert.is(installed.status, 0, installed.stderr);
+    const again = entropyd(...install, passphrase, '--dry-run');
+    assert.match(again.stderr, /install-refused/, 'it opens what it installed');
+    await host.run({}, (daemon) => assert.match(daemon.output, /state\.sealed-away.*passphrase-needed/));
+    await host.run({ arguments: [passphrase] }, (daemon) => assert.is(maskOf(daemon), '4'));
   });
 });
 

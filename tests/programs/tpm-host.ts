@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { logOf } from '../hardware/event-log.ts';
-import { SoftwareTpm } from '../tpm/software-tpm.ts';
+import { withSoftwareTpm, type SoftwareTpm } from '../tpm/software-tpm.ts';
 import { DaemonProcess, ROOT, type DaemonProcessOptions } from './daemon-process.ts';
 
 /** A host with a software TPM, firmware variables of its own, and the real programs. */
@@ -82,11 +82,12 @@ export class Host {
 }
 
 export async function withHost(work: (host: Host) => Promise<void>): Promise<void> {
-  const host = new Host(await SoftwareTpm.start());
-  try {
-    await work(host);
-  } finally {
-    await host.software.remove();
-    rmSync(host.directory, { recursive: true, force: true });
-  }
+  await withSoftwareTpm(async (software) => {
+    const host = new Host(software);
+    try {
+      await work(host);
+    } finally {
+      rmSync(host.directory, { recursive: true, force: true });
+    }
+  });
 }

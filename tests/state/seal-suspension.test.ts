@@ -1,103 +1,30 @@
-import { createHash, randomFillSync } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SystemClock } from '../../src/base/clock.ts';
-import { Bootbank } from '../../src/state/bootbank.ts';
-import type { EncryptionInfo } from '../../src/state/encryption-info.ts';
 import { INSTALLATION_PCR, parseSealFields, SECURE_BOOT_PCR } from '../../src/state/seal-fields.ts';
 import { parseSuspension } from '../../src/state/seal-suspension.ts';
-import { StateArchive } from '../../src/state/state-archive.ts';
-import { TpmWrapping } from '../../src/state/tpm-wrapping.ts';
 import { untilResetDigest } from '../../src/tpm/boot-policy.ts';
 import { pcrPolicyDigest } from '../../src/tpm/pcr.ts';
 import { isRefusal } from '../../src/tpm/response-code.ts';
-import { Tpm } from '../../src/tpm/tpm.ts';
-import { failing, SimulatedFiles } from '../durable/simulated-files.ts';
+import { failing } from '../durable/simulated-files.ts';
 import { rejectsWith, throwsWith } from '../rejects.ts';
 import { testWhen } from '../requirements.ts';
-import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from '../tpm/software-tpm.ts';
+import { hasSwtpm, hasTpm2Tools } from '../tpm/software-tpm.ts';
+import { withSealedHost, type SealedHost } from './sealed-host.ts';
 
-const random = (target: Uint8Array): void => void randomFillSync(target);
-const clock = new SystemClock();
 const FIRMWARE = createHash('sha256').update('another firmware').digest();
 
-/** A host with a software TPM and a disk, sealed to PCR 7 and perhaps to its installation. */
-class Host {
-  readonly files = new SimulatedFiles();
-  readonly software: SoftwareTpm;
-  installation = createHash('sha256').update('matched, signer A').digest();
-  pcrs: readonly number[] = [SECURE_BOOT_PCR];
-  wrapping: TpmWrapping;
-
-  constructor(software: SoftwareTpm) {
-    this.software = software;
-    this.wrapping = this.#wrapping();
-  }
-
-  async open(): Promise<StateArchive> {
-    this.wrapping = this.#wrapping();
-    this.wrapping.pcrs = this.pcrs;
-    return StateArchive.open({ mode: 'TPM' }, { files: this.files, random, wrappings: [this.wrapping] });
-  }
-
-  /** What a start finds: the document, or why the archive is refused. */
-  async found(): Promise<string | undefined> {
-    const archive = await this.open();
-    const found = archive.refused?.code ?? archive.document('a')?.toString();
-    await archive.close();
-    return found;
-  }
-
-  /** A boot after which PCR 7 is this one. */
-  async boot(pcr7: Buffer | undefined): Promise<void> {
-    await this.software.reboot();
-    if (pcr7 !== undefined) await this.software.use((tpm) => tpm.extendPcr(SECURE_BOOT_PCR, pcr7));
-  }
-
-  async suspend(boots: number): Promise<void> {
-    const archive = await this.open();
-    await archive.save('a', Buffer.from('kept'));
-    await archive.rewrap({ prepare: () => this.wrapping.suspend(boots) });
-    await archive.close();
-  }
-
-  async info(): Promise<EncryptionInfo> {
-    return (await new Bootbank({ files: this.files }).load())!.info;
-  }
-
-  /** Changes fields of the archive on disk, as whoever has the disk can. */
-  async tamper(fields: Readonly<Record<string, string>>): Promise<void> {
-    const bank = new Bootbank({ files: this.files });
-    const { info, envelope } = (await bank.load())!;
-    const changed = new Map([...info.fields, ...Object.entries(fields)]);
-    await bank.save({ info: { ...info, fields: changed }, envelope });
-  }
-
-  #wrapping(): TpmWrapping {
-    return new TpmWrapping(
-      { subject: '/state', vendorPolicy: 'none' },
-      {
-        openTpm: () => Tpm.open(this.software.path, { clock, random }),
-        random,
-        measureInstallation: () => Promise.resolve(this.installation),
-        onUnmarked: () => undefined,
-      },
-    );
-  }
-}
-
-async function withHost(work: (host: Host) => Promise<void>): Promise<void> {
-  const software = await SoftwareTpm.start();
-  try {
-    await work(new Host(software));
-  } finally {
-    await software.remove();
-  }
+/** Seals an archive, and suspends the seal for so many boots. */
+async function suspend(host: SealedHost, boots: number): Promise<void> {
+  const archive = await host.open();
+  await archive.save('a', Buffer.from('kept'));
+  await archive.rewrap({ prepare: () => host.wrapping.suspend(boots) });
+  await archive.close();
 }
 
 testWhen(hasSwtpm)('while suspended another PCR 7 opens it, for so many boots and no more', async () => {
-  await withHost(async (host) => {
-    await host.suspend(2);
+  await withSealedHost(async (host) => {
+    await suspend(host, 2);
     assert.equal(host.wrapping.suspension, { bootsLeft: 2, opened: false });
     for (const bootsLeft of [1, 0]) {
       await host.boot(FIRMWARE);
@@ -120,8 +47,8 @@ testWhen(hasSwtpm)('while suspended another PCR 7 opens it, for so many boots an
 testWhen(hasSwtpm)(
   'the TPM ends it, and not we: a later end in the file, or none, opens nothing',
   async () => {
-    await withHost(async (host) => {
-      await host.suspend(1);
+    await withSealedHost(async (host) => {
+      await suspend(host, 1);
       const suspended = parseSuspension(await host.info())!;
       await host.boot(FIRMWARE);
       await host.boot(FIRMWARE);
@@ -144,8 +71,8 @@ testWhen(hasSwtpm)(
 testWhen(hasSwtpm)(
   'sealed anew to the new firmware it opens without the suspension, and after it',
   async () => {
-    await withHost(async (host) => {
-      await host.suspend(1);
+    await withSealedHost(async (host) => {
+      await suspend(host, 1);
       await host.boot(FIRMWARE);
       const archive = await host.open();
       await archive.rewrap();
@@ -167,8 +94,8 @@ testWhen(hasSwtpm)(
 testWhen(hasSwtpm)(
   'suspended, the PCRs to seal to anew are those that were, whatever the file says',
   async () => {
-    await withHost(async (host) => {
-      await host.suspend(1);
+    await withSealedHost(async (host) => {
+      await suspend(host, 1);
       await host.boot(FIRMWARE);
       await host.tamper({ 'tpm.pcrs': `4=${'00'.repeat(32)}` });
       assert.is(await host.found(), 'state-damaged');
@@ -177,9 +104,9 @@ testWhen(hasSwtpm)(
 );
 
 testWhen(hasSwtpm)('a suspension lets no changed installation start', async () => {
-  await withHost(async (host) => {
+  await withSealedHost(async (host) => {
     host.pcrs = [SECURE_BOOT_PCR, INSTALLATION_PCR];
-    await host.suspend(3);
+    await suspend(host, 3);
     await host.boot(FIRMWARE);
     for (let restart = 0; restart < 2; restart++) assert.is(await host.found(), 'kept');
     host.installation = createHash('sha256').update('another signer').digest();
@@ -188,8 +115,8 @@ testWhen(hasSwtpm)('a suspension lets no changed installation start', async () =
 });
 
 testWhen(hasSwtpm)('a rotation takes it over to the new key, and the old one opens nothing', async () => {
-  await withHost(async (host) => {
-    await host.suspend(2);
+  await withSealedHost(async (host) => {
+    await suspend(host, 2);
     const archive = await host.open();
     await archive.rotate();
     await archive.close();
@@ -200,8 +127,8 @@ testWhen(hasSwtpm)('a rotation takes it over to the new key, and the old one ope
 });
 
 testWhen(hasSwtpm)('when the archive cannot be written nothing is suspended', async () => {
-  await withHost(async (host) => {
-    await host.suspend(0);
+  await withSealedHost(async (host) => {
+    await suspend(host, 0);
     const archive = await host.open();
     host.files.fault = failing('create');
     await rejectsWith(archive.rewrap({ prepare: () => host.wrapping.suspend(1) }), 'state-unwritable');
@@ -216,7 +143,7 @@ testWhen(hasSwtpm)('when the archive cannot be written nothing is suspended', as
 });
 
 testWhen(hasTpm2Tools)('the policy is the one that tpm2-tools make', async () => {
-  await withHost(({ software }) => {
+  await withSealedHost(({ software }) => {
     software.tool('tpm2_startauthsession', '-S', 'trial.ctx');
     software.tool('tpm2_policycountertimer', '-S', 'trial.ctx', '-L', 'policy', '--ule', 'resets=4711');
     software.tool('tpm2_flushcontext', 'trial.ctx');
@@ -228,8 +155,8 @@ testWhen(hasTpm2Tools)('the policy is the one that tpm2-tools make', async () =>
 });
 
 testWhen(hasSwtpm)('fields that are none are refused', async () => {
-  await withHost(async (host) => {
-    await host.suspend(1);
+  await withSealedHost(async (host) => {
+    await suspend(host, 1);
     const info = await host.info();
     for (const [field, value] of [
       ['tpm.suspended.untilReset', ''],

@@ -1,7 +1,5 @@
-import { randomFillSync } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SystemClock } from '../../src/base/clock.ts';
 import { EntropyError } from '../../src/base/errors.ts';
 import { replaceFile } from '../../src/durable/atomic-file.ts';
 import { readWhole } from '../../src/durable/durable-files.ts';
@@ -9,32 +7,26 @@ import { readCacheKeys } from '../../src/state/cache-key-ring.ts';
 import { settleOlderCopy } from '../../src/state/older-copy.ts';
 import { decodeRecoveryNotes, RECOVERY_NOTES } from '../../src/state/recovery-notes.ts';
 import { TpmGeneration } from '../../src/state/tpm-generation.ts';
-import { Tpm } from '../../src/tpm/tpm.ts';
 import { EventLog } from '../cache/storage-fixture.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
 import { rejectsWith } from '../rejects.ts';
 import { testWhen } from '../requirements.ts';
-import { hasSwtpm, SoftwareTpm } from '../tpm/software-tpm.ts';
+import { hasSwtpm, withSoftwareTpm, type SoftwareTpm } from '../tpm/software-tpm.ts';
 import { openLife } from './generation-fixture.ts';
 import { CURRENT, PREVIOUS } from './state-archive-fixture.ts';
 
 /** Generations counted by a real TPM, in software. */
 
 const SUBJECT = '/state';
-const random = (target: Uint8Array): void => void randomFillSync(target);
 
 async function withTpm(
   work: (software: SoftwareTpm, counter: TpmGeneration) => Promise<void>,
 ): Promise<void> {
-  const software = await SoftwareTpm.start();
-  const openTpm = (): Promise<Tpm> => Tpm.open(software.path, { clock: new SystemClock(), random });
-  try {
-    await work(software, new TpmGeneration({ subject: SUBJECT }, { openTpm }));
-  } finally {
-    await software.remove();
-  }
+  await withSoftwareTpm((software) =>
+    work(software, new TpmGeneration({ subject: SUBJECT }, { openTpm: () => software.open() })),
+  );
 }
 
 /** Three segments stored, and the key changed once. */

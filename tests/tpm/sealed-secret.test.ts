@@ -15,7 +15,7 @@ import { SeededStream, seededSource } from '../fakes/seeded-stream.ts';
 import { isA, rejectsWith } from '../rejects.ts';
 import { testWhen } from '../requirements.ts';
 import { BusTap } from './bus-tap.ts';
-import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from './software-tpm.ts';
+import { hasSwtpm, hasTpm2Tools, SoftwareTpm, withSoftwareTpm } from './software-tpm.ts';
 
 const SECRET = Buffer.from('thirty-two bytes of wrapping key');
 const PCRS = [7, 14];
@@ -91,8 +91,7 @@ testWhen(hasSwtpm)('an altered blob is refused', async () => {
 });
 
 testWhen(hasSwtpm)('another TPM, or one that was cleared, has another root key', async () => {
-  const other = await SoftwareTpm.start();
-  try {
+  await withSoftwareTpm(async (other) => {
     const { sealed, name, endorsement } = await other.use(async (tpm) => ({
       sealed: await sealSecret(tpm),
       name: await tpm.withStorageRoot({}, (root) => Promise.resolve(root.name)),
@@ -110,14 +109,11 @@ testWhen(hasSwtpm)('another TPM, or one that was cleared, has another root key',
       await rejectsWith(unsealSecret(tpm, sealed, PCRS, name), 'tpm-root-changed');
       assert.not.equal(await tpm.endorsementName(), endorsement);
     });
-  } finally {
-    await other.remove();
-  }
+  });
 });
 
 testWhen(hasSwtpm)('the provisioned root key is the one that would be made', async () => {
-  const fresh = await SoftwareTpm.start();
-  try {
+  await withSoftwareTpm(async (fresh) => {
     await fresh.use(async (tpm) => {
       const sealed = await sealSecret(tpm);
       const made = await tpm.withStorageRoot({}, (root) => Promise.resolve(root));
@@ -130,9 +126,7 @@ testWhen(hasSwtpm)('the provisioned root key is the one that would be made', asy
     });
     assert.is(fresh.tool('tpm2_getcap', 'handles-transient').toString(), '', 'nothing is left behind');
     assert.is(fresh.tool('tpm2_getcap', 'handles-loaded-session').toString(), '');
-  } finally {
-    await fresh.remove();
-  }
+  });
 });
 
 testWhen(hasTpm2Tools)('tpm2-tools unseal what we sealed, by the policy and by nothing else', async () => {

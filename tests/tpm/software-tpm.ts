@@ -99,9 +99,14 @@ export class SoftwareTpm {
     return stdout;
   }
 
+  /** Our own client, connected. */
+  open(): Promise<Tpm> {
+    return Tpm.open(this.path, { clock, random: (target) => randomFillSync(target) });
+  }
+
   /** Lends our own client, connected. */
   async use<T>(work: (tpm: Tpm) => Promise<T>): Promise<T> {
-    const tpm = await Tpm.open(this.path, { clock, random: (target) => randomFillSync(target) });
+    const tpm = await this.open();
     try {
       return await work(tpm);
     } finally {
@@ -112,6 +117,16 @@ export class SoftwareTpm {
   async remove(): Promise<void> {
     await this.powerOff();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Lends a software TPM that is on and new, and removes it. */
+export async function withSoftwareTpm(work: (software: SoftwareTpm) => Promise<void>): Promise<void> {
+  const software = await SoftwareTpm.start();
+  try {
+    await work(software);
+  } finally {
+    await software.remove();
   }
 }
 

@@ -14,7 +14,7 @@ import { seededSource, SeededStream } from '../fakes/seeded-stream.ts';
 import { count } from '../counts.ts';
 import { rejectsWith } from '../rejects.ts';
 import { testWhen } from '../requirements.ts';
-import { hasSwtpm, hasTpm2Tools, SoftwareTpm } from './software-tpm.ts';
+import { hasSwtpm, hasTpm2Tools, SoftwareTpm, withSoftwareTpm } from './software-tpm.ts';
 
 const dependencies = { clock: new SystemClock(), random: seededSource() };
 const directory = mkdtempSync(path.join(tmpdir(), 'tpm-test-'));
@@ -140,17 +140,14 @@ testWhen(hasSwtpm)('a TPM 1.2 is told as such', async () => {
 });
 
 testWhen(hasTpm2Tools)('a TPM without a SHA-256 bank is told as such', async () => {
-  const sha1 = await SoftwareTpm.start();
-  try {
+  await withSoftwareTpm(async (sha1) => {
     sha1.tool('tpm2_pcrallocate', 'sha1:all+sha256:none+sha384:none+sha512:none');
     await sha1.reboot();
     await sha1.use(async (tpm) => {
       await rejectsWith(tpm.requireSha256Bank([7]), 'tpm-no-sha256');
       await rejectsWith(tpm.readPcrs([7]), 'tpm-no-sha256');
     });
-  } finally {
-    await sha1.remove();
-  }
+  });
 });
 
 test('where there is no TPM, or it may not be used, its own code says so', async () => {

@@ -11,6 +11,7 @@ import {
   type CrashStop,
 } from '../durable/crash-simulator.ts';
 import { LONG } from '../counts.ts';
+import { fileWith, filesThrough } from '../durable/files-through.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
 import {
   contentsOf,
@@ -292,31 +293,16 @@ function lateKeys(files: DurableFiles): DurableFiles {
     });
     return Promise.resolve();
   };
-  const delaying = (file: DurableFile): DurableFile => ({
-    sizeBytes: () => file.sizeBytes(),
-    read: (offset, lengthBytes) => file.read(offset, lengthBytes),
-    write: (offset, bytes) => later(() => file.write(offset, bytes)),
-    preallocate: (sizeBytes) => file.preallocate(sizeBytes),
-    truncate: (sizeBytes) => file.truncate(sizeBytes),
-    sync: () => later(() => file.sync()),
-    close: async () => {
-      await late;
-      await file.close();
-    },
-  });
-  return {
-    open: async (path) => {
-      const file = await files.open(path);
-      return file !== undefined && path === 'cache/keys' ? delaying(file) : file;
-    },
-    create: (path) => files.create(path),
-    rename: (from, to) => files.rename(from, to),
-    remove: (path) => files.remove(path),
-    makeDirectory: (path) => files.makeDirectory(path),
-    list: (path) => files.list(path),
-    syncDirectory: (path) => files.syncDirectory(path),
-    counter: (name) => files.counter(name),
-  };
+  const delayed = (file: DurableFile): DurableFile =>
+    fileWith(file, {
+      write: (offset, bytes) => later(() => file.write(offset, bytes)),
+      sync: () => later(() => file.sync()),
+      close: async () => {
+        await late;
+        await file.close();
+      },
+    });
+  return filesThrough(files, (path, file) => (path === 'cache/keys' ? delayed(file) : file));
 }
 
 test('mark and use exchanged is found out', async () => {

@@ -4,6 +4,7 @@ import { Counters } from '../../src/base/counters.ts';
 import { EntropyError } from '../../src/base/errors.ts';
 import type { StorageCache } from '../../src/cache/storage-cache.ts';
 import type { DurableFile, DurableFiles } from '../../src/durable/durable-files.ts';
+import { fileWith, filesThrough } from '../durable/files-through.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';
 import { rejectsWith } from '../rejects.ts';
 import {
@@ -36,39 +37,21 @@ class BadDisk {
   }
 
   get files(): DurableFiles {
-    const files = this.#files;
-    return {
-      open: async (path) => {
-        const file = await files.open(path);
-        return file && this.#watched(path, file);
-      },
-      create: async (path) => this.#watched(path, await files.create(path)),
-      rename: (from, to) => files.rename(from, to),
-      remove: (path) => files.remove(path),
-      makeDirectory: (path) => files.makeDirectory(path),
-      list: (path) => files.list(path),
-      syncDirectory: (path) => files.syncDirectory(path),
-      counter: (name) => files.counter(name),
-    };
+    return filesThrough(this.#files, (path, file) => this.#watched(path, file));
   }
 
   #watched(path: string, file: DurableFile): DurableFile {
     this.openFiles++;
-    return {
-      sizeBytes: () => file.sizeBytes(),
+    return fileWith(file, {
       read: (offset, lengthBytes) =>
         this.bad(path, offset, offset + lengthBytes)
           ? Promise.reject(new EntropyError('state-unreadable', `read ${path}: EIO`))
           : file.read(offset, lengthBytes),
-      write: (offset, bytes) => file.write(offset, bytes),
-      preallocate: (sizeBytes) => file.preallocate(sizeBytes),
-      truncate: (sizeBytes) => file.truncate(sizeBytes),
-      sync: () => file.sync(),
       close: async () => {
         this.openFiles--;
         await file.close();
       },
-    };
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as fc from 'fast-check';
-import { isEntropyError, type ErrorCode } from '../../src/base/errors.ts';
+import { isEntropyError } from '../../src/base/errors.ts';
 import { readWhole, type DurableFiles } from '../../src/durable/durable-files.ts';
 import {
   MAXIMUM_BATCH_BYTES,
@@ -11,6 +11,7 @@ import {
 import { Journal, type OpenedJournal } from '../../src/durable/journal.ts';
 import { count } from '../counts.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
+import { rejectsWith } from '../rejects.ts';
 import { superfluousSyncs, type CrashScenario } from './crash-simulator.ts';
 import { failing, SimulatedFiles } from './simulated-files.ts';
 
@@ -24,16 +25,6 @@ function openJournal(files: DurableFiles, options = OPTIONS): Promise<OpenedJour
 
 async function textsOf(files: DurableFiles): Promise<string[]> {
   return (await openJournal(files)).records.map(String);
-}
-
-async function refusedWith(code: ErrorCode, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    assert.ok(isEntropyError(error, code), String(error));
-    return;
-  }
-  assert.unreachable(`not refused with ${code}`);
 }
 
 async function bytesOf(files: DurableFiles): Promise<Buffer> {
@@ -163,21 +154,19 @@ test('more damage than a crash can do is refused', async () => {
   for (let index = 0; index < 5; index++) await journal.append(record);
   const whole = await bytesOf(files);
   whole.writeUInt8(0x58, HEADER_BYTES + 100);
-  await refusedWith('state-damaged', async () => openJournal(await filesWith(whole)));
+  await rejectsWith(openJournal(await filesWith(whole)), 'state-damaged');
 });
 
 test('refused: another kind, another format, a later version, a file too large', async () => {
   const files = new SimulatedFiles();
   await openJournal(files);
-  await refusedWith('state-damaged', () => openJournal(files, { ...OPTIONS, kind: 'other' }));
-  await refusedWith('state-damaged', async () => openJournal(await filesWith(Buffer.from('not a journal'))));
-  await refusedWith('state-damaged', async () => openJournal(await filesWith(Buffer.alloc(0))));
-  await refusedWith('state-damaged', () =>
-    openJournal(files, { ...OPTIONS, maximumBytes: HEADER_BYTES - 1 }),
-  );
+  await rejectsWith(openJournal(files, { ...OPTIONS, kind: 'other' }), 'state-damaged');
+  await rejectsWith(openJournal(await filesWith(Buffer.from('not a journal'))), 'state-damaged');
+  await rejectsWith(openJournal(await filesWith(Buffer.alloc(0))), 'state-damaged');
+  await rejectsWith(openJournal(files, { ...OPTIONS, maximumBytes: HEADER_BYTES - 1 }), 'state-damaged');
   const newer = await bytesOf(files);
   newer.writeUInt32BE(2, 8);
-  await refusedWith('state-version-newer', async () => openJournal(await filesWith(newer)));
+  await rejectsWith(openJournal(await filesWith(newer)), 'state-version-newer');
 });
 
 test('a flipped bit anywhere cuts from its record on, or refuses: no record is ever a wrong one', async () => {
@@ -218,11 +207,11 @@ test('a full disk: the append is refused, and so is every later one until a rota
   await journal.append(Buffer.from('kept'));
   for (const operation of ['write', 'sync']) {
     files.fault = failing(operation);
-    await refusedWith('state-unwritable', () => journal.append(Buffer.from('refused')));
+    await rejectsWith(journal.append(Buffer.from('refused')), 'state-unwritable');
     assert.ok(journal.failed);
-    await refusedWith('state-unwritable', () => journal.rotate([]));
+    await rejectsWith(journal.rotate([]), 'state-unwritable');
     files.fault = undefined;
-    await refusedWith('state-unwritable', () => journal.append(Buffer.from('refused')));
+    await rejectsWith(journal.append(Buffer.from('refused')), 'state-unwritable');
     await journal.rotate([Buffer.from('kept')]);
     assert.not(journal.failed);
   }
@@ -244,7 +233,7 @@ test('a disk that cannot be written still gives its records', async () => {
 test('after close nothing is appended', async () => {
   const { journal } = await openJournal(new SimulatedFiles());
   await journal.close();
-  await refusedWith('state-unwritable', () => journal.append(Buffer.from('late')));
+  await rejectsWith(journal.append(Buffer.from('late')), 'state-unwritable');
 });
 
 /** The records; when the reader goes on to append, the sync of that covers some of what opening must sync otherwise. */

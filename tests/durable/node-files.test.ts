@@ -14,16 +14,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isEntropyError, type ErrorCode } from '../../src/base/errors.ts';
 import { removeLeftover, replaceFile } from '../../src/durable/atomic-file.ts';
 import { readWhole, type DurableFiles } from '../../src/durable/durable-files.ts';
 import { Journal } from '../../src/durable/journal.ts';
 import { NodeFiles } from '../../src/durable/node-files.ts';
 import { count } from '../counts.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
+import { isA, rejectsWith } from '../rejects.ts';
 import { isRoot, testWhen } from '../requirements.ts';
 import { SimulatedFiles } from './simulated-files.ts';
-import { isA } from '../rejects.ts';
 
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'entropy-mixer-files-'));
 let directories = 0;
@@ -34,16 +33,6 @@ function newRoot(): string {
 
 function fixture(name: string): string {
   return path.join(import.meta.dirname, 'fixtures', name);
-}
-
-async function refusedWith(code: ErrorCode, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    assert.ok(isEntropyError(error, code), String(error));
-    return;
-  }
-  assert.unreachable(`not refused with ${code}`);
 }
 
 async function contentOf(files: DurableFiles, name: string): Promise<string | undefined> {
@@ -100,9 +89,9 @@ for (const [name, make] of Object.entries(implementations)) {
     assert.equal(await files.list('d'), ['a', 'z']);
     assert.equal(await files.list(''), ['d']);
     await files.syncDirectory('d');
-    await refusedWith('state-unwritable', () => files.create('missing/a'));
-    await refusedWith('state-unwritable', () => files.syncDirectory('missing'));
-    await refusedWith('state-unwritable', () => files.rename('x', 'y'));
+    await rejectsWith(files.create('missing/a'), 'state-unwritable');
+    await rejectsWith(files.syncDirectory('missing'), 'state-unwritable');
+    await rejectsWith(files.rename('x', 'y'), 'state-unwritable');
   });
 
   test(`${name}: a name is taken once, and a counter counts`, async () => {
@@ -161,7 +150,7 @@ for (const [name, make] of Object.entries(implementations)) {
     await replaceFile(files, 'a', Buffer.alloc(100_000, 'new'), { keepPreviousAs: 'p' });
     assert.equal(await readWhole(files, 'p', 10), Buffer.from('old'));
     assert.equal(await readWhole(files, 'a', 100_000), Buffer.alloc(100_000, 'new'));
-    await refusedWith('state-damaged', () => readWhole(files, 'a', 99_999));
+    await rejectsWith(readWhole(files, 'a', 99_999), 'state-damaged');
     await (await files.create('a.new')).close();
     await removeLeftover(files, 'a');
     const options = { path: 'j', kind: 'test', maximumBytes: 1000 };
@@ -196,16 +185,16 @@ test('a root that is a file, or open to other writers, is refused; a link to a g
   const root = newRoot();
   await NodeFiles.open({ root });
   writeFileSync(path.join(root, 'file'), '');
-  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: path.join(root, 'file') }));
-  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: path.join(root, 'file', 'below') }));
+  await rejectsWith(NodeFiles.open({ root: path.join(root, 'file') }), 'runtime-dir-unusable');
+  await rejectsWith(NodeFiles.open({ root: path.join(root, 'file', 'below') }), 'runtime-dir-unusable');
   symlinkSync(root, path.join(root, 'link'));
   assert.equal(await (await NodeFiles.open({ root: path.join(root, 'link') })).list(''), ['file', 'link']);
   const shared = newRoot();
   mkdirSync(shared);
   chmodSync(shared, 0o1777);
   symlinkSync(shared, path.join(root, 'away'));
-  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: path.join(root, 'away') }));
-  await refusedWith('runtime-dir-unusable', () => NodeFiles.open({ root: shared }));
+  await rejectsWith(NodeFiles.open({ root: path.join(root, 'away') }), 'runtime-dir-unusable');
+  await rejectsWith(NodeFiles.open({ root: shared }), 'runtime-dir-unusable');
 });
 
 test('a link in place of a file is not followed', async () => {
@@ -213,7 +202,7 @@ test('a link in place of a file is not followed', async () => {
   const files = await NodeFiles.open({ root });
   writeFileSync(path.join(root, 'target'), 'kept');
   symlinkSync(path.join(root, 'target'), path.join(root, 'a'));
-  await refusedWith('state-unreadable', () => files.open('a'));
+  await rejectsWith(files.open('a'), 'state-unreadable');
   await replaceFile(files, 'a', Buffer.from('new'));
   assert.is(readFileSync(path.join(root, 'target'), 'utf8'), 'kept');
 });

@@ -1,5 +1,5 @@
 import { secretBytes, wipe } from '../base/bytes.ts';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Counters } from '../base/counters.ts';
 import { EntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
@@ -24,6 +24,7 @@ import type { MonitoredSource } from './monitored-source.ts';
 import { OverrideControl } from './override-control.ts';
 import { ResumeWatch } from './resume-watch.ts';
 import { ServedDraw } from './served-draw.ts';
+import { StartupWatch } from './startup-watch.ts';
 
 export interface EngineOptions {
   readonly configuredMask: number;
@@ -52,10 +53,6 @@ export interface EngineDependencies {
   readonly onFed: (feed: Feed) => void;
 }
 
-/** How often start-up tests look for samples; a stalled source is looked at once a second. */
-const STARTUP_POLL_MS = 100;
-const STALLED_POLL_MS = 1000;
-
 /**
  * Sources, mixer, gate and kernel feed under one roof, with nothing of threads or sockets in it.
  *
@@ -72,6 +69,7 @@ export class Engine {
   readonly #events: EventSink;
   readonly #counters: Counters;
   readonly #collector: Collector;
+  readonly #startups: StartupWatch;
   readonly #gate: Gate;
   readonly #override: OverrideControl;
   readonly #draw: BlockDraw;
@@ -79,9 +77,6 @@ export class Engine {
   readonly #feeder: PoolFeeder;
   readonly #resumeWatch: ResumeWatch;
   #selfTest: SelfTestReport;
-  #startupTimer: Timer | undefined;
-  /** Another mask is in force, and whether a block can be had under it is still to be found out. */
-  #probeDue = false;
 
   constructor(options: EngineOptions, dependencies: EngineDependencies) {
     const { mixer, clock, events, counters, random } = dependencies;
@@ -92,6 +87,14 @@ export class Engine {
     this.#events = events;
     this.#counters = counters;
     this.#collector = new Collector({ mask: options.runningMask }, dependencies);
+    this.#startups = new StartupWatch({
+      collector: this.#collector,
+      clock,
+      probe: () => {
+        this.#draw.probe();
+        this.#feeder.lookNow();
+      },
+    });
     this.external = new ExternalEntropy({
       ...dependencies,
       collector: this.#collector,
@@ -105,10 +108,7 @@ export class Engine {
         gate: this.#gate,
         clock,
         events,
-        onChanged: () => {
-          this.#probeDue = true;
-          this.#pollStartups();
-        },
+        onChanged: () => this.#startups.lookUnderNewMask(),
       },
     );
     this.#resumeWatch = new ResumeWatch({ clock });
@@ -143,12 +143,12 @@ export class Engine {
     if (heldBecause !== '') this.#gate.hold(heldBecause);
     this.#collector.open();
     this.#feeder.start();
-    this.#pollStartups();
+    this.#startups.look();
   }
 
   /** Ends feeding and gathering, then overwrites every secret of the mixer. */
   async stop(): Promise<void> {
-    this.#startupTimer?.cancel();
+    this.#startups.stop();
     this.#override.stop();
     const stopped = this.#feeder.stop();
     this.#collector.close();
@@ -181,7 +181,7 @@ export class Engine {
     if (failed === 0) {
       this.#events.emit('selftest.passed');
     } else {
-      this.#startupTimer?.cancel();
+      this.#startups.stop();
       this.#override.abandon();
       this.#collector.close();
       this.#gate.hold(`self-test ${this.#selfTest.failedTest} failed`);
@@ -200,7 +200,7 @@ export class Engine {
       throw new EntropyError('source-failed', `${name} failed: ${source.state.reason}`);
     }
     source.retest('on demand');
-    this.#pollStartups();
+    this.#startups.look();
     return source.report();
   }
 
@@ -211,7 +211,7 @@ export class Engine {
       throw new EntropyError('source-not-failed', `${name} is ${source.state.name}`);
     }
     source.restore(reason);
-    this.#pollStartups();
+    this.#startups.look();
     return source.report();
   }
 
@@ -276,25 +276,6 @@ export class Engine {
     return source;
   }
 
-  /** Start-up tests of gathering sources need time; this looks after them until none is pending. */
-  #pollStartups(): void {
-    this.#startupTimer?.cancel();
-    this.#collector.advanceStartups();
-    const pending = this.#collector.sources.filter((source) => source.state.inStartup);
-    if (this.#probeDue) this.#probe(pending.length === 0);
-    if (pending.length === 0) return;
-    const allStalled = pending.every((source) => source.state.name === 'stalled');
-    this.#startupTimer = this.#clock.after(allStalled ? STALLED_POLL_MS : STARTUP_POLL_MS, () =>
-      this.#pollStartups(),
-    );
-  }
-
-  #probe(isLast: boolean): void {
-    this.#probeDue = !isLast;
-    this.#draw.probe();
-    this.#feeder.lookNow();
-  }
-
   /** Before anything is drawn: what time did meanwhile to an override, and to a host that slept. */
   #keepTime(): void {
     this.#override.endIfOver();
@@ -306,6 +287,6 @@ export class Engine {
     if (sleptMs === 0 || !this.#selfTest.passed) return;
     this.#events.emit('host.resumed', { sleptMs: Math.round(sleptMs) });
     this.#collector.retestAll('the host was suspended');
-    this.#pollStartups();
+    this.#startups.look();
   }
 }

@@ -5,7 +5,7 @@ import { COMMAND_NAMES, COMMANDS, PROGRAM_OPTIONS } from '../src/contract/comman
 import { EXIT_CODES } from '../src/contract/exit-codes.ts';
 import { CONFIGURATION_FILE, START_SETTINGS } from '../src/contract/start-settings.ts';
 import { optionName, optionText, TYPE_NAMES } from '../src/cli/help.ts';
-import { helpText as entropydHelp } from '../src/daemon/options.ts';
+import { helpText as entropydHelp } from '../src/daemon/help-text.ts';
 import { helpText as feederHelp } from '../src/feeder/help.ts';
 
 export interface ManPage {

@@ -8,6 +8,7 @@ import { KIB } from '../base/units.ts';
  */
 
 export const CONFIGURATION_FILE = '/etc/entropy-mixer/entropyd.conf';
+export const DEFAULT_LISTEN = '127.0.0.1:8740';
 
 interface StartSettingEntry {
   /** What stands for the value, for people. */

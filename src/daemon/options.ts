@@ -3,25 +3,21 @@ import { EntropyError, messageOf } from '../base/errors.ts';
 import { DEFAULT_VENDOR_POLICY, VENDOR_POLICY_NAMES } from '../state/tpm-vendor-policy.ts';
 import { DEFAULT_TPM, type EncryptionOptions } from './state-encryption.ts';
 import { EFI_VARIABLES } from '../hardware/secure-boot.ts';
-import { passphrasePlace, PASSPHRASE_CREDENTIAL } from './passphrase-place.ts';
+import { passphrasePlace } from './passphrase-place.ts';
 import { type Environment, runtimeDirectory, stateDirectory } from '../contract/directories.ts';
-import {
-  type ParameterKey,
-  PARAMETERS,
-  parseConfiguration,
-  parseParameterText,
-  type PartialConfiguration,
-  rangeOf,
-} from '../contract/parameters.ts';
+import { PARAMETERS, type PartialConfiguration } from '../contract/parameters.ts';
 import {
   CONFIGURATION_FILE,
+  DEFAULT_LISTEN,
   START_SETTING_NAMES,
   startSettingReports,
   type StartSettingReport,
   type StartSettings,
 } from '../contract/start-settings.ts';
+import { helpText } from './help-text.ts';
 import { installHelpText, parseInstallCommand, type InstallCommand } from './install-command.ts';
 import { INSTALL_FILE } from './install-file.ts';
+import { PARAMETER_FLAGS, parameterFlags } from './parameter-flags.ts';
 
 export interface DaemonOptions {
   readonly stateDirectory: string;
@@ -53,28 +49,12 @@ export interface TlsOptions {
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export const DEFAULT_LISTEN = '127.0.0.1:8740';
-
 /** What the command line asks for. */
 export type Invocation =
   | { readonly kind: 'run'; readonly options: DaemonOptions }
   | { readonly kind: 'install'; readonly command: InstallCommand }
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'version' };
-
-/** Parameters that may be given as flags; their names are the table's. */
-const PARAMETER_FLAGS = [
-  'entropySources',
-  'disableHwrng',
-  'feedIntervalSeconds',
-  'feedBytes',
-  'creditCpuToKernel',
-  'memoryCacheSizeKibibytes',
-  'memoryCacheLowWatermarkPercentage',
-  'storageCacheSizeKibibytes',
-  'externalEntropyLostTimeoutSeconds',
-  'servedDrawLimitBitsPerSecond',
-] as const satisfies readonly ParameterKey[];
 
 /** Gives the settings of a configuration file; undefined when there is none. */
 export type ReadStartSettings = (file: string) => StartSettings | undefined;
@@ -123,61 +103,6 @@ export function parseCommandLine(
       startSettings: startSettingReports(settingsOf(flags), file, defaults),
     },
   };
-}
-
-export function helpText(): string {
-  const parameters = PARAMETER_FLAGS.map((key) => {
-    const { name, description } = PARAMETERS[key];
-    return `  --${name}=<${rangeOf(key)}>\n${indented(`${description} Default ${String(PARAMETERS[key].default)}.`)}`;
-  });
-  return `Usage: entropyd [options]
-       entropyd install --kickstart FILE [options]
-       entropyd recover [--help]
-       entropyd zeroize --yes-destroy HOSTNAME [--help]
-
-Collects, tests and mixes entropy, and feeds the kernel pool. Stays in the foreground; SIGTERM or SIGINT ends it in order.
-
-Options:
-  --config=FILE
-        Takes paths, listener and TLS, one \`name = value\` a line, from this file, below the flags. Default
-        ${CONFIGURATION_FILE} where there is one; none reads none.
-  --state-dir=DIR
-        Configuration archive, feed ledger and caches. Default $STATE_DIRECTORY, /var/lib/entropy-mixer for root,
-        else $XDG_STATE_HOME/entropy-mixer.
-  --runtime-dir=DIR
-        Control and EGD socket. Default $RUNTIME_DIRECTORY, /run/entropy-mixer for root, else $XDG_RUNTIME_DIR/entropy-mixer.
-  --listen=HOST:PORT
-        Where feeders of external entropy connect; without TLS on the loopback only. Default ${DEFAULT_LISTEN}; port 0
-        chooses one and writes it to the file address in the runtime directory.
-  --tls-cert=FILE, --tls-key=FILE
-        Serve TLS 1.3 and 1.2: a certificate with its issuers, and its key without a passphrase (mode 0600), both in PEM.
-        SIGHUP reads them again; open connections go on. \`entropyctl mixer tls self-signed\` makes a pair for a lab.
-  --tls-client-ca=FILE
-        Let in only clients with a certificate of these authorities (PEM).
-  --install-kickstart=FILE
-        A kickstart that is applied once, when it is there and the state is new. Default for root ${INSTALL_FILE}.
-  --encryption-mode=none|tpm|auto
-        How the key of a new configuration archive is kept; one that is there keeps its mode. none is obfuscation, not protection, and the
-        default. auto is tpm where a TPM can be used, else none, and says which; tpm does not start without. tpm cannot be undone.
-  --tpm=PATH
-        The TPM: ${DEFAULT_TPM} if nothing is named, or swtpm:SOCKET for a software TPM.
-  --tpm-vendor-policy=${VENDOR_POLICY_NAMES.join('|')}
-        TPMs that are not used, by manufacturer and model. Default ${DEFAULT_VENDOR_POLICY}.
-  --passphrase-file=FILE
-        A passphrase, 8 to 1,024 bytes in a file of mode 0600, joined into a new archive of mode NONE, which is protection then; an archive
-        that has one opens by it. Without the option: the systemd credential ${PASSPHRASE_CREDENTIAL}, if there is one. An archive that has
-        none gets it by \`entropyctl system settings encryption passphrase set\`.
-  --verify-installation
-        Compares the installed files with the manifest of their build first, and does not start when one was changed.
-  --log-format=text|json, --log-level=debug|info|warn|error
-  --help, --version
-
-Parameters, which win over the stored configuration:
-${parameters.join('\n')}
-
-Environment:
-  ENTROPY_MIXER_WASM=simd|scalar|debug forces a build of the mixer module.
-`;
 }
 
 /** Nobody but root finds a file in /etc by himself: what stands there speaks for the host. */
@@ -241,14 +166,6 @@ function settingsOf(flags: Values): StartSettings {
   return Object.fromEntries(given);
 }
 
-function parameterFlags(values: Values): PartialConfiguration {
-  const given = PARAMETER_FLAGS.flatMap((key) => {
-    const value = values[PARAMETERS[key].name];
-    return typeof value === 'string' ? [[key, parseParameterText(key, value)] as const] : [];
-  });
-  return parseConfiguration(Object.fromEntries(given));
-}
-
 function tlsOptions(values: Values): TlsOptions | undefined {
   const certificateFile = optionalText(values['tls-cert']);
   const keyFile = optionalText(values['tls-key']);
@@ -296,8 +213,4 @@ function oneOf<const T extends string>(name: string, value: string, allowed: rea
   const found = allowed.find((candidate) => candidate === value);
   if (found === undefined) throw new EntropyError('usage', `${name} takes ${allowed.join(', ')}`);
   return found;
-}
-
-function indented(paragraph: string): string {
-  return `        ${paragraph}`;
 }

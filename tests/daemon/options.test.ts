@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import type { Environment } from '../../src/contract/directories.ts';
 import type { StartSettings } from '../../src/contract/start-settings.ts';
 import { PARAMETERS } from '../../src/contract/parameters.ts';
-import { type DaemonOptions, helpText, parseCommandLine } from '../../src/daemon/options.ts';
+import { helpText } from '../../src/daemon/help-text.ts';
+import { type DaemonOptions, parseCommandLine } from '../../src/daemon/options.ts';
 import { throwsWith } from '../rejects.ts';
 
 function optionsOf(

@@ -3,7 +3,7 @@ import { EntropyError, isEntropyError } from '../base/errors.ts';
 import { randomBytes, type RandomSource } from '../base/random.ts';
 import { untilResetDigest } from '../tpm/boot-policy.ts';
 import { extended, pcrPolicyDigest, type PcrValues } from '../tpm/pcr.ts';
-import { isRefusal, TpmRefusal } from '../tpm/response-code.ts';
+import { isRefusal } from '../tpm/response-code.ts';
 import type { StorageRoot } from '../tpm/storage-root.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import type { EncryptionInfo } from './encryption-info.ts';
@@ -13,6 +13,7 @@ import { INSTALLATION_PCR, parseSealFields, sealFields, type SealFields } from '
 import type { SuspendedSeal } from './seal-suspension.ts';
 import type { SealedPart } from './sealed-part.ts';
 import { requireVendor, type VendorPolicy } from './tpm-vendor-policy.ts';
+import { whyNotUnsealed } from './unseal-failure.ts';
 
 /** A seal that does not look at the PCRs that firmware changes, for a while. */
 export interface Suspension {
@@ -125,7 +126,7 @@ export class TpmWrapping implements KeyWrapping {
           this.#opened(tpm, root, info, fields),
         );
       } catch (error) {
-        throw await this.#explained(error, tpm, fields);
+        throw await whyNotUnsealed(error, tpm, fields);
       }
     });
   }
@@ -251,50 +252,9 @@ export class TpmWrapping implements KeyWrapping {
       wipe(secret);
     }
   }
-
-  /** What the refusal means: which PCR changed, whether the TPM was cleared or is another one. */
-  async #explained(error: unknown, tpm: Tpm, fields: SealFields): Promise<unknown> {
-    if (isRefusal(error, 'POLICY_FAIL', 'POLICY')) return this.#pcrsChanged(error, tpm, fields);
-    if (isAboutBlob(error))
-      return new EntropyError('state-damaged', `encryption.info holds no sealed key: ${error.message}`, {
-        cause: error,
-      });
-    if (!isEntropyError(error, 'tpm-root-changed')) return error;
-    const name = fields.endorsementName === undefined ? undefined : await tpm.endorsementName();
-    if (name === undefined || fields.endorsementName === undefined)
-      return new EntropyError(
-        'tpm-root-changed',
-        'the TPM was cleared or replaced: its storage root key is another',
-      );
-    return name.equals(fields.endorsementName)
-      ? new EntropyError('tpm-cleared', 'the endorsement key is the same, the storage root key is another')
-      : new EntropyError('tpm-replaced', 'endorsement key and storage root key are others');
-  }
-
-  async #pcrsChanged(error: EntropyError, tpm: Tpm, fields: SealFields): Promise<EntropyError> {
-    const now = await tpm.readPcrs([...fields.values.keys()]);
-    const changed = [...fields.values].filter(
-      ([pcr, value]) => pcr !== INSTALLATION_PCR && now.get(pcr)?.equals(value) !== true,
-    );
-    const names = changed.map(([pcr]) => `PCR ${pcr}`);
-    // PCR 23 was closed behind us, so it cannot be compared: it is what is left.
-    if (names.length === 0 && fields.values.has(INSTALLATION_PCR))
-      names.push(`PCR ${INSTALLATION_PCR} (another signer of the installation)`);
-    const which = names.length === 0 ? 'the policy is of other PCRs' : `${names.join(', ')} changed`;
-    const over = fields.suspended === undefined ? '' : '; the suspension of the seal is over';
-    return new EntropyError('tpm-pcr-changed', `${which}${over}`, { cause: error });
-  }
 }
 
 /** The TPM does not vouch for the PCRs of a suspended seal, which is sealed anew to them: so its envelope does. */
 function suspendedPurpose(pcrs: Iterable<number>): string {
   return `${PURPOSE}, suspended for PCR ${[...pcrs].sort((a, b) => a - b).join(' ')}`;
-}
-
-/** What the TPM says of a sealed key that was altered: of TPM2_Load's parameters, which are nothing else, or by these names. */
-function isAboutBlob(error: unknown): error is TpmRefusal {
-  return (
-    isRefusal(error, 'INTEGRITY', 'SIZE', 'HASH', 'TYPE', 'KEY', 'INSUFFICIENT', 'ATTRIBUTES', 'SENSITIVE') ||
-    (error instanceof TpmRefusal && error.command === 'load' && error.response.at.startsWith('parameter'))
-  );
 }

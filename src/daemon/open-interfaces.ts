@@ -82,7 +82,10 @@ function vsphereApi(
     ...state,
     external: () => service.external(),
     configuration: () => state.config.values,
-    ...{ admission: feed.admission, sessions, random, counters },
+    admission: feed.admission,
+    sessions,
+    random,
+    counters,
   });
   return new VsphereApi(
     { hostName: hostname() },

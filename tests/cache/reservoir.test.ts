@@ -138,6 +138,18 @@ test('a stop while a segment is on its way waits for it and stores it again', as
   assert.equal([store.bytes, clock.pendingTimers], [30 * KIB, 0]);
 });
 
+test('a stop amid a refill of several segments opens none but the one on its way', async () => {
+  const { reservoir, store, draw } = newReservoir(new FakeSegmentStore(256 * KIB, KIB).fill(30 * KIB, FULL));
+  await reservoir.start();
+  store.hold();
+  draw(2 * KIB);
+  assert.is(store.taken, 3, 'memory wants two segments, and the first is on its way');
+  const stopped = reservoir.stop();
+  store.letGo?.();
+  await stopped;
+  assert.equal([store.taken, store.bytes], [3, 28 * KIB]);
+});
+
 test('a second stop waits for the first; the storage is closed once, behind all', async () => {
   const { reservoir, store } = newReservoir();
   await reservoir.start();

@@ -11,6 +11,8 @@ export class FakeSegmentStore implements SegmentStore {
   refusing: 'nothing' | 'writes' | 'spending' = 'nothing';
   /** Set to make takes wait; call it to let them go on. */
   letGo: (() => void) | undefined;
+  /** Segments that were opened. */
+  taken = 0;
   readonly voided: number[] = [];
   probes = 0;
   spentSegments = 0;
@@ -67,6 +69,7 @@ export class FakeSegmentStore implements SegmentStore {
     if (this.segments.length === 0) return undefined;
     if (this.refusing !== 'nothing') throw this.#fail();
     const segment = this.segments.shift();
+    this.taken += 1;
     await this.#held;
     return segment;
   }

@@ -60,19 +60,22 @@ test('a host that says nothing is given up after 15 seconds', async () => {
   const silent = net.createServer((socket) => socket.on('error', () => undefined).resume());
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as net.AddressInfo;
-  await withFeed(
-    async ({ client, clock }) => {
-      const outcome = watched(client.connect());
-      await clock.advance(14_999);
-      assert.equal(outcome, {});
-      await clock.advance(1);
-      await until(() => outcome.error !== undefined);
-      assert.match(outcome.error!.message, 'did not answer in time');
-    },
-    {},
-    (enrolment) => ({ ...enrolment, url: `ws://127.0.0.1:${port}/v1/feed` }),
-  );
-  await new Promise((resolve) => silent.close(resolve));
+  try {
+    await withFeed(
+      async ({ client, clock }) => {
+        const outcome = watched(client.connect());
+        await clock.advance(14_999);
+        assert.equal(outcome, {});
+        await clock.advance(1);
+        await until(() => outcome.error !== undefined);
+        assert.match(outcome.error!.message, 'did not answer in time');
+      },
+      {},
+      (enrolment) => ({ ...enrolment, url: `ws://127.0.0.1:${port}/v1/feed` }),
+    );
+  } finally {
+    await new Promise((resolve) => silent.close(resolve));
+  }
 });
 
 test('a client that is closed while it connects ends at once', async () => {

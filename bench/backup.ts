@@ -12,6 +12,7 @@ import { encodeRegister } from '../src/state/feeder-register.ts';
 import { NoneWrapping, RootKey } from '../src/state/root-key.ts';
 import { StateArchive } from '../src/state/state-archive.ts';
 import { MAXIMUM_TOKENS } from '../src/state/tokens.ts';
+import { median, quantile } from './quantiles.ts';
 
 const ROUNDS = 41;
 const random = (target: Uint8Array): void => void randomFillSync(target);
@@ -89,9 +90,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 function figures(times: readonly number[]): string {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): string => (sorted[Math.floor(share * sorted.length)] ?? 0).toFixed(1);
-  return `${at(0.5)} / ${at(0.9)} ms`;
+  return `${median(times).toFixed(1)} / ${quantile(times, 0.9).toFixed(1)} ms`;
 }
 
 function filler(bytes: number): Buffer {

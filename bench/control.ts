@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BenchRatio } from './harness.ts';
+import { median } from './quantiles.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RUNS = 21;
@@ -52,19 +53,14 @@ export async function benchControl(): Promise<BenchRatio[]> {
 }
 
 function timesOf(args: readonly string[]): number[] {
-  const times = Array.from({ length: RUNS }, () => {
+  return Array.from({ length: RUNS }, () => {
     const from = performance.now();
     const { status } = spawnSync(process.execPath, args, { stdio: 'ignore' });
     if (status !== 0) throw new Error(`${args.join(' ')}: exit ${String(status)}`);
     return performance.now() - from;
   });
-  return times.sort((a, b) => a - b);
 }
 
-function median(sorted: readonly number[]): number {
-  return sorted[sorted.length >> 1]!;
-}
-
-function tell(what: string, sorted: readonly number[]): void {
-  console.log(`  ${what.padEnd(46)} ${median(sorted).toFixed(0)} ms, ${sorted.at(-1)!.toFixed(0)} ms`);
+function tell(what: string, times: readonly number[]): void {
+  console.log(`  ${what.padEnd(46)} ${median(times).toFixed(0)} ms, ${Math.max(...times).toFixed(0)} ms`);
 }

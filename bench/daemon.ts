@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { median } from './quantiles.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STARTS = 11;
@@ -116,8 +117,4 @@ async function end({ child, directory }: Started): Promise<void> {
   child.kill('SIGTERM');
   await ended;
   rmSync(directory, { recursive: true });
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

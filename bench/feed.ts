@@ -5,12 +5,12 @@ import { BareWs, type FrameRun } from './bare-ws.ts';
 import { FeedHost, type FeedClient } from './feed-host.ts';
 import { FeederProcess } from './feeder-process.ts';
 import type { BenchRatio } from './harness.ts';
+import { median, quantile } from './quantiles.ts';
 
 const ROUNDS = 5;
 const IN_FLIGHT = 16;
-const FRAME_BYTES = 65_536;
 /** Below the largest memory cache, so that all of it goes to memory. */
-const LARGE: FrameRun = { frames: 1000, frameBytes: FRAME_BYTES };
+const LARGE: FrameRun = { frames: 1000, frameBytes: 65_536 };
 const SMALL: FrameRun = { frames: 4000, frameBytes: 32 };
 /** V8 compiles in the background for some 3,000 large frames: the first run of them tells of a daemon just started, the last of one that runs. */
 const RUNS = [SMALL, LARGE, LARGE, LARGE, LARGE];
@@ -102,8 +102,7 @@ function latency(): Promise<void> {
     }
     await client.settled();
     await client.close();
-    const sorted = times.toSorted((a, b) => a - b);
-    const at = (share: number): string => (sorted[Math.floor(sorted.length * share)] ?? NaN).toFixed(2);
+    const at = (share: number): string => quantile(times, share).toFixed(2);
     console.log(
       `feed: receipt after ${at(0.5)} ms (p50), ${at(0.99)} ms (p99) at ${LATENCY_FRAMES_PER_SECOND} frames/s`,
     );
@@ -154,10 +153,6 @@ async function idleFeeders(): Promise<void> {
 /** Of one run in all rounds. */
 function ratesOf(rounds: readonly (readonly number[])[], run: number): number[] {
   return rounds.map((rates) => rates[run] ?? NaN);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 function told(rates: readonly number[]): string {

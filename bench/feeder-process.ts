@@ -1,10 +1,9 @@
 /** A feeder in a process of its own, as feeders are: it has the package alone, and nothing of the bench in its heap. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FrameRun } from './bare-ws.ts';
 
-const PACKAGE = fileURLToPath(new URL(path.join('..', 'out', 'feeder.js'), import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../out/feeder.js', import.meta.url));
 
 const PROGRAM = `
 import { randomFillSync } from 'node:crypto';

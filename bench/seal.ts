@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasSwtpm, SoftwareTpm } from '../tests/tpm/software-tpm.ts';
+import { median } from './quantiles.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const STARTS = 11;
@@ -77,8 +78,4 @@ function start(
       lastMs > 0 ? resolve({ readyMs, lastMs }) : reject(new Error(`ended early: ${output}`)),
     );
   });
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

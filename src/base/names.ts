@@ -65,3 +65,6 @@ export function perSource<T>(make: (name: SourceName) => T): Record<SourceName, 
     external: make('external'),
   };
 }
+
+/** Where firmware measures Secure Boot: its state and its keys (TCG PC Client Platform Firmware Profile, 2.3.4.8). */
+export const SECURE_BOOT_PCR = 7;

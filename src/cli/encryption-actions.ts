@@ -1,4 +1,5 @@
 import { EntropyError, EXIT } from '../base/errors.ts';
+import { SECURE_BOOT_PCR } from '../base/names.ts';
 import { ENCRYPTION_MODES, type EncryptionChange, type SealCheck } from '../contract/encryption.ts';
 import { ROUTES } from '../contract/routes.ts';
 import { numberOf, optionalTextOf, succeeded, type Answer, type Surroundings } from './answer.ts';
@@ -26,7 +27,12 @@ export async function checkSeal(invocation: Invocation, { client }: Surroundings
   const report = await client.call(ROUTES.checkSeal);
   const { mode, opens, because, pcrs, secureBoot, signer, suspendedBoots } = report;
   const row = {
-    ...{ mode, opens, because, pcrs: pcrs.join(', '), secureBoot, signer },
+    mode,
+    opens,
+    because,
+    pcrs: pcrs.join(', '),
+    secureBoot,
+    signer,
     suspension: suspensionText(suspendedBoots),
     secureBootKeys: keysText(report),
   };
@@ -36,7 +42,6 @@ export async function checkSeal(invocation: Invocation, { client }: Surroundings
   return willBeRefused && opens ? { ...answer, exit: EXIT.degraded, note: WILL_DIFFER } : answer;
 }
 
-const SECURE_BOOT_PCR = 7;
 const WILL_DIFFER =
   'PCR 7 will differ at the next boot, and the configuration not open by it. Before the restart: entropyctl mixer seal suspend --boots 1';
 

@@ -15,7 +15,7 @@ import { DowngradeGuard } from '../state/downgrade-guard.ts';
 import type { Installation } from '../state/installation.ts';
 import { readPassphrase, type PassphrasePlace } from './passphrase-place.ts';
 import { NoneWrapping, type KeyWrapping } from '../state/root-key.ts';
-import { SECURE_BOOT_PCR } from '../state/seal-fields.ts';
+import { SECURE_BOOT_PCR } from '../base/names.ts';
 import { TpmGeneration } from '../state/tpm-generation.ts';
 import { TpmWrapping } from '../state/tpm-wrapping.ts';
 import { DEFAULT_VENDOR_POLICY, type VendorPolicy } from '../state/tpm-vendor-policy.ts';

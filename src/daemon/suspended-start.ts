@@ -1,6 +1,6 @@
 import { isEntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
-import { SECURE_BOOT_PCR } from '../state/seal-fields.ts';
+import { SECURE_BOOT_PCR } from '../base/names.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import type { StateEncryption } from './state-encryption.ts';
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf } from '../base/errors.ts';
+import { SECURE_BOOT_PCR } from '../base/names.ts';
 import { EFI_VARIABLES } from './secure-boot.ts';
 
 /**
@@ -22,7 +23,6 @@ const SECURITY = 'd719b2cb-3d3a-4596-a3bc-dad00e67656f';
 const ATTRIBUTES_BYTES = 4;
 const MAXIMUM_LOG_BYTES = 4 * 1024 * 1024;
 const MAXIMUM_DIGESTS = 16;
-const SECURE_BOOT_PCR = 7;
 /** EV_EFI_VARIABLE_DRIVER_CONFIG. */
 const VARIABLE_EVENT = 0x80000001;
 const SHA1_BYTES = 20;

@@ -4,8 +4,6 @@ import { bytesOfField, type EncryptionInfo } from './encryption-info.ts';
 import { parseSuspension, suspensionFields, type SuspendedSeal } from './seal-suspension.ts';
 import { parseSealedPart, sealedPartFields, type SealedPart } from './sealed-part.ts';
 
-/** Secure Boot: its state and its keys (TCG PC Client Platform Firmware Profile, 2.3.4.8). */
-export const SECURE_BOOT_PCR = 7;
 /** Where the daemon measures its own installation: an application's register, which it may reset. */
 export const INSTALLATION_PCR = 23;
 

@@ -1,11 +1,12 @@
 import { EntropyError } from '../base/errors.ts';
+import { SECURE_BOOT_PCR } from '../base/names.ts';
 import {
   ADDABLE_PCRS,
   type EncryptionChange,
   type EncryptionMode,
   type EncryptionReport,
 } from '../contract/encryption.ts';
-import { INSTALLATION_PCR, SECURE_BOOT_PCR } from './seal-fields.ts';
+import { INSTALLATION_PCR } from './seal-fields.ts';
 
 /** The report that a mode and its PCRs amount to: the PCRs are the policy, and nothing else says what it asks. */
 export function encryptionReport(

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { INSTALLATION_PCR, parseSealFields, SECURE_BOOT_PCR } from '../../src/state/seal-fields.ts';
+import { SECURE_BOOT_PCR } from '../../src/base/names.ts';
+import { INSTALLATION_PCR, parseSealFields } from '../../src/state/seal-fields.ts';
 import { parseSuspension } from '../../src/state/seal-suspension.ts';
 import { untilResetDigest } from '../../src/tpm/boot-policy.ts';
 import { pcrPolicyDigest } from '../../src/tpm/pcr.ts';

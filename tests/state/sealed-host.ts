@@ -4,7 +4,7 @@ import { Bootbank } from '../../src/state/bootbank.ts';
 import { DowngradeGuard } from '../../src/state/downgrade-guard.ts';
 import type { EncryptionInfo } from '../../src/state/encryption-info.ts';
 import { NoneWrapping } from '../../src/state/root-key.ts';
-import { SECURE_BOOT_PCR } from '../../src/state/seal-fields.ts';
+import { SECURE_BOOT_PCR } from '../../src/base/names.ts';
 import { StateArchive } from '../../src/state/state-archive.ts';
 import { TpmWrapping } from '../../src/state/tpm-wrapping.ts';
 import { SimulatedFiles } from '../durable/simulated-files.ts';

@@ -97,3 +97,4 @@ export const SealCheckSchema = Type.Object(
   closed,
 );
 export type SealCheck = Static<typeof SealCheckSchema>;
+export type KeysReport = Pick<SealCheck, 'secureBootKeys' | 'keysComparedWith'>;

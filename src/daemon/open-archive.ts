@@ -1,14 +1,11 @@
-import path from 'node:path';
-import { SystemClock } from '../base/clock.ts';
 import { isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { DurableFiles } from '../durable/durable-files.ts';
 import { Bootbank } from '../state/bootbank.ts';
 import { StateArchive } from '../state/state-archive.ts';
-import { Installation } from '../state/installation.ts';
 import type { KeyWrapping } from '../state/root-key.ts';
 import { parseSealFields } from '../state/seal-fields.ts';
-import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
+import { offlineEncryption, type EncryptionOptions, type StateEncryption } from './state-encryption.ts';
 
 export interface OpenArchiveDependencies {
   readonly files: DurableFiles;
@@ -46,15 +43,7 @@ export async function wrappingsToRecover(
   files: DurableFiles,
   root: string,
 ): Promise<readonly KeyWrapping[]> {
-  const encryption = new StateEncryption(
-    { ...options, stateDirectory: path.resolve(options.stateDirectory) },
-    {
-      random,
-      clock: new SystemClock(),
-      events: { emit: () => undefined },
-      installation: new Installation({ root }),
-    },
-  );
+  const encryption = offlineEncryption(options, { random, root });
   try {
     const info = (await new Bootbank({ files }).load())?.info;
     if (info?.mode === 'TPM') encryption.sealing.pcrs = [...parseSealFields(info).values.keys()];

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, SystemClock } from '../base/clock.ts';
 import { EntropyError, isEntropyError, messageOf } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -10,9 +10,9 @@ import {
   readSecureBootKeys,
   type SecureBootKeys,
 } from '../hardware/secure-boot-keys.ts';
-import type { SealCheck } from '../contract/encryption.ts';
+import type { KeysReport } from '../contract/encryption.ts';
 import { DowngradeGuard } from '../state/downgrade-guard.ts';
-import type { Installation } from '../state/installation.ts';
+import { Installation } from '../state/installation.ts';
 import { readPassphrase, type PassphrasePlace } from './passphrase-place.ts';
 import { NoneWrapping, type KeyWrapping } from '../state/root-key.ts';
 import { SECURE_BOOT_PCR } from '../base/names.ts';
@@ -53,6 +53,22 @@ export interface StateEncryptionDependencies {
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly events: EventSink;
+}
+
+/** For a program that works on a state while no daemon does: what happens is for that program to tell. */
+export function offlineEncryption(
+  options: EncryptionOptions & { readonly stateDirectory: string },
+  { random, root }: { readonly random: RandomSource; readonly root: string },
+): StateEncryption {
+  return new StateEncryption(
+    { ...options, stateDirectory: path.resolve(options.stateDirectory) },
+    {
+      random,
+      clock: new SystemClock(),
+      events: { emit: () => undefined },
+      installation: new Installation({ root }),
+    },
+  );
 }
 
 /** The modes of the archive, put together: how each wraps, which one a new archive gets, and what a start verifies. */
@@ -112,7 +128,7 @@ export class StateEncryption {
   }
 
   /** Whether db and dbx are those of the boot, or of this start where it is not told what was measured. */
-  async keys(): Promise<Pick<SealCheck, 'secureBootKeys' | 'keysComparedWith'>> {
+  async keys(): Promise<KeysReport> {
     const { efiVariables } = this.#options;
     const log = efiVariables === undefined ? EVENT_LOG : path.join(efiVariables, path.basename(EVENT_LOG));
     const [now, measured] = await Promise.all([readSecureBootKeys(efiVariables), readMeasuredKeys(log)]);

@@ -1,5 +1,3 @@
-import path from 'node:path';
-import { SystemClock } from '../base/clock.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { RandomSource } from '../base/random.ts';
 import type { ZeroizeReport } from '../contract/zeroize.ts';
@@ -7,8 +5,7 @@ import { DirectoryLock } from '../durable/directory-lock.ts';
 import { NodeFiles } from '../durable/node-files.ts';
 import type { Hardware } from '../hardware/hardware.ts';
 import { Bootbank } from '../state/bootbank.ts';
-import { Installation } from '../state/installation.ts';
-import { StateEncryption, type EncryptionOptions } from './state-encryption.ts';
+import { offlineEncryption, type EncryptionOptions } from './state-encryption.ts';
 import { requireHostName, zeroizeState } from './zeroize-state.ts';
 
 export const ZEROIZE_HELP = `Usage: entropyd zeroize --yes-destroy HOSTNAME [options]
@@ -55,15 +52,8 @@ export async function zeroizeOffline(
   const lock = await DirectoryLock.take({ directory }, { lockFile: (fd) => hardware.lockFile(fd) });
   try {
     const random: RandomSource = (target) => hardware.random(target);
-    const modes = new StateEncryption(
-      { ...encryption, stateDirectory: path.resolve(directory) },
-      {
-        random,
-        clock: new SystemClock(),
-        events: { emit: () => undefined },
-        installation: new Installation(dependencies.installation),
-      },
-    );
+    const { root } = dependencies.installation;
+    const modes = offlineEncryption({ ...encryption, stateDirectory: directory }, { random, root });
     const isSealed = await isSealedOnDisk(new Bootbank({ files }));
     return await zeroizeState({ directory, isSealed, openTpm: modes.tpmOf({ isSealed }) });
   } finally {

@@ -2,7 +2,7 @@ import { wipe } from '../base/bytes.ts';
 import { EntropyError, isEntropyError } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { EncryptionControl, Peer } from '../contract/control-service.ts';
-import type { EncryptionChange, EncryptionReport, SealCheck } from '../contract/encryption.ts';
+import type { EncryptionChange, EncryptionReport, KeysReport, SealCheck } from '../contract/encryption.ts';
 import type { SecureBoot } from '../hardware/secure-boot.ts';
 import type { Installation } from '../state/installation.ts';
 import { INSTALLATION_PCR } from '../state/seal-fields.ts';
@@ -11,8 +11,6 @@ import { passphraseOf } from '../state/passphrase.ts';
 import { encryptionReport, plannedEncryption } from '../state/seal-plan.ts';
 import type { StateArchive } from '../state/state-archive.ts';
 import type { TpmWrapping } from '../state/tpm-wrapping.ts';
-
-export type KeysReport = Pick<SealCheck, 'secureBootKeys' | 'keysComparedWith'>;
 
 export interface EncryptionDeskDependencies {
   readonly archive: StateArchive;

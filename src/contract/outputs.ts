@@ -158,6 +158,8 @@ export const StateReportSchema = Type.Object(
   closed,
 );
 export type StateReport = Static<typeof StateReportSchema>;
+/** What of it stays as the start found it. */
+export type StateAtStart = Pick<StateReport, 'directory' | 'refused'>;
 
 /** What the engine thread knows: everything but the daemon's own frame. */
 export const EngineReportSchema = Type.Object(

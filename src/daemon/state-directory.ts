@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { EntropyError, type ErrorCode } from '../base/errors.ts';
 import type { EventSink } from '../base/events.ts';
 import type { RandomSource } from '../base/random.ts';
-import type { StateReport } from '../contract/outputs.ts';
+import type { StateAtStart } from '../contract/outputs.ts';
 import type { PartialConfiguration } from '../contract/parameters.ts';
 import { DirectoryLock } from '../durable/directory-lock.ts';
 import type { DurableFiles } from '../durable/durable-files.ts';
@@ -34,7 +34,7 @@ export interface OpenedState {
   readonly ledger: FeedLedger;
   readonly encryption: StateEncryption;
   readonly cachesHeldBack: EntropyError | undefined;
-  readonly report: StateReport;
+  readonly report: StateAtStart;
   /** Why the gate is held closed, whatever the sources give; empty when it is not. */
   readonly heldBecause: string;
 }
@@ -111,8 +111,7 @@ export async function openState(
   if (ledger.setAside !== undefined) events.emit('ledger.damaged', { because: ledger.setAside.message });
   if (ledger.cutBytes > 0) events.emit('ledger.cut', { bytes: ledger.cutBytes });
   const refused = config.refused?.code ?? '';
-  const encryptionMode = archive.mode === 'TPM' ? ('TPM' as const) : ('NONE' as const);
-  const report = { directory, encryptionMode, suspendedBoots: null, refused };
+  const report = { directory, refused };
   // Nothing is wrong with what is sealed away: the sources that need no configuration go on.
   const heldBecause = isSealedAway ? '' : refused;
   return { ...store, config, tokens, accounts, ledger, report, heldBecause };

@@ -23,7 +23,7 @@ import type {
   LedgerReport,
   SelfTestReport,
   SourceReport,
-  StateReport,
+  StateAtStart,
   StatusReport,
 } from '../contract/outputs.ts';
 import type { EngineClient } from '../engine/engine-client.ts';
@@ -40,7 +40,7 @@ import type { ServedOutput } from './served-output.ts';
 
 export interface EntropyServiceOptions {
   readonly version: string;
-  readonly state: StateReport;
+  readonly state: StateAtStart;
   readonly startSettings: readonly StartSettingReport[];
 }
 

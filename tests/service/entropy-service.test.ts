@@ -80,7 +80,7 @@ async function withService(
       return Promise.resolve(name === 'report' ? fixture.engine.report() : null);
     },
   } as unknown as EngineClient;
-  const state = { directory: root, encryptionMode: 'NONE' as const, suspendedBoots: null, refused: '' };
+  const state = { directory: root, refused: '' };
   const admission = {
     isEnabled: false,
     hostLink: 'never',

@@ -47,14 +47,8 @@ export async function leaveMarker(directory: string, text: string): Promise<Zero
   }
 }
 
-export async function isZeroized(directory: string): Promise<boolean> {
-  try {
-    await lstat(path.join(directory, ZEROIZED_MARKER));
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return false;
-  }
+export function isZeroized(directory: string): Promise<boolean> {
+  return exists(path.join(directory, ZEROIZED_MARKER));
 }
 
 async function namesIn(directory: string): Promise<string[]> {
@@ -112,10 +106,13 @@ async function overwritten(file: string, bytes: number): Promise<void> {
 }
 
 async function exists(place: string): Promise<boolean> {
-  return lstat(place).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await lstat(place);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** As far as the file system does that. */

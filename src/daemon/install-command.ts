@@ -102,9 +102,10 @@ Options:
 export async function runInstall(command: InstallCommand, installationRoot: string): Promise<string> {
   const file = readKickstartFile({ path: command.kickstart });
   if (file === undefined) throw new EntropyError('input-failed', `there is no file ${command.kickstart}`);
-  if (command.passphrase !== undefined) wipe(readPassphrase(command.passphrase));
   const dryRun = command.dryRun || file.kickstart.dryRun;
   try {
+    // Before anything is made for a state that then cannot be protected.
+    if (command.passphrase !== undefined) wipe(readPassphrase(command.passphrase));
     const installed = await installOrCheck(
       { ...command, dryRun },
       file.kickstart,

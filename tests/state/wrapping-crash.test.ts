@@ -6,17 +6,15 @@ import { readWhole, type DurableFiles } from '../../src/durable/durable-files.ts
 import type { EncryptionInfo } from '../../src/state/encryption-info.ts';
 import { NoneWrapping } from '../../src/state/none-wrapping.ts';
 import type { KeyWrapping, RootKey } from '../../src/state/root-key.ts';
-import { StateArchive } from '../../src/state/state-archive.ts';
 import { exploreCrashes, findViolation, type CrashScenario } from '../durable/crash-simulator.ts';
 import { seededSource } from '../fakes/seeded-stream.ts';
+import { CURRENT, openArchive, PREVIOUS } from './state-archive-fixture.ts';
 
 /**
  * What wraps the archive's key changes while the disk may stop at any operation: a passphrase joins and leaves, a seal is suspended and
  * holds again. At every stop both archives open by the way before or by the way after; once the change has ended, by the way after alone.
  */
 
-const CURRENT = 'bootbank/state.tgz';
-const PREVIOUS = 'bootbank/state.previous.tgz';
 const PASSPHRASE = 'correct horse battery staple';
 const COST = { N: 1024, r: 8, p: 1 } as const;
 let opened = 0;
@@ -29,14 +27,9 @@ function noneWrapping(passphrase: string | undefined): NoneWrapping {
   });
 }
 
-function openArchive(files: DurableFiles, wrapping: KeyWrapping): Promise<StateArchive> {
-  const random = seededSource(`archive ${opened++}`);
-  return StateArchive.open({ mode: wrapping.mode }, { files, random, wrappings: [wrapping] });
-}
-
 /** Of the current archive, by this wrapping: what it says, or why it does not open. */
 async function saidBy(files: DurableFiles, wrapping: KeyWrapping): Promise<string | undefined> {
-  const archive = await openArchive(files, wrapping);
+  const archive = await openArchive(files, [wrapping]);
   return archive.refused?.code ?? archive.document('config.json')?.toString();
 }
 
@@ -48,7 +41,7 @@ async function ofBoth(files: DurableFiles, look: (content: string) => Promise<vo
 }
 
 async function twoArchives(files: DurableFiles, wrapping: KeyWrapping): Promise<void> {
-  const archive = await openArchive(files, wrapping);
+  const archive = await openArchive(files, [wrapping]);
   await archive.save('config.json', Buffer.from('one'));
   await archive.save('config.json', Buffer.from('two'));
   await archive.close();
@@ -79,7 +72,7 @@ function changing(from: Way): CrashScenario {
     setup: (files) => twoArchives(files, noneWrapping(given[from])),
     run: async (files, mark) => {
       const wrapping = noneWrapping(given[from]);
-      const archive = await openArchive(files, wrapping);
+      const archive = await openArchive(files, [wrapping]);
       mark('begun');
       const passphrase = given[to] === undefined ? undefined : Buffer.from(given[to]);
       await archive.rotate({ prepare: () => wrapping.join(passphrase) });
@@ -157,7 +150,7 @@ function sealing(isSuspended: boolean): CrashScenario {
     setup: async (files) => twoArchives(files, await seal()),
     run: async (files, mark) => {
       const wrapping = await seal();
-      const archive = await openArchive(files, wrapping);
+      const archive = await openArchive(files, [wrapping]);
       mark('begun');
       await archive.rewrap({ prepare: () => wrapping.suspend(isSuspended) });
       mark('changed');
